@@ -1,0 +1,1 @@
+//! Criterion benchmarks: frame scan, classify, pool checkout, relay end to end.

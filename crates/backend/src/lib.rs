@@ -1,0 +1,1 @@
+//! One connection to a PostgreSQL server: connect, log in, reset, check, cancel.

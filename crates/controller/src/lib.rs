@@ -1,0 +1,1 @@
+//! Watches clusters, carries out failovers and is the only writer of the topology.

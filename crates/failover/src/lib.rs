@@ -1,0 +1,1 @@
+//! The failover decision machine: events in, actions out, without a clock or a socket.

@@ -1,0 +1,1 @@
+//! A PostgreSQL pooler as a library: builder, listener, client task, relay, gate and shutdown.

@@ -1,0 +1,1 @@
+//! The PostgreSQL wire protocol as bytes: frames, startup packets, readers, writers and authentication, without sockets.

@@ -1,0 +1,1 @@
+//! One client's protocol life without sockets: transaction state, prepared statements, parameters, routing.

@@ -1,0 +1,1 @@
+//! Programs that use Howdah: the one-connection-string example and the embedding.
