@@ -1,0 +1,74 @@
+//! One failover as it went: for SHOW FAILOVERS, the dashboard and the log. Read next: [`crate::rows`].
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{Epoch, NodeId, Time};
+
+/// How a failover ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]
+pub enum FailoverOutcome {
+    /// It has not ended.
+    Running,
+    /// A new primary was published.
+    Promoted,
+    /// A new primary that someone else promoted was found and published.
+    Adopted,
+    /// It was called off and everything was put back; why.
+    CalledOff(String),
+    /// It stopped and a person must look; why.
+    Halted(String),
+}
+
+impl fmt::Display for FailoverOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailoverOutcome::Running => f.write_str("running"),
+            FailoverOutcome::Promoted => f.write_str("promoted"),
+            FailoverOutcome::Adopted => f.write_str("adopted"),
+            FailoverOutcome::CalledOff(why) => write!(f, "called off: {why}"),
+            FailoverOutcome::Halted(why) => write!(f, "halted: {why}"),
+        }
+    }
+}
+
+/// One step of a failover and how long it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailoverStep {
+    /// Its name: `suspect`, `vote`, `fence`, `elect`, `repoint`, `promote`, `publish`.
+    pub name: &'static str,
+    /// How long it took, microseconds.
+    pub took_us: u64,
+}
+
+/// One failover, from the suspicion to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailoverRecord {
+    /// When the suspicion began.
+    pub started: Time,
+    /// What was seen, one sentence.
+    pub why: String,
+    /// Who started it: `automatic` or the operator's command.
+    pub who: String,
+    /// The old primary.
+    pub from: Option<NodeId>,
+    /// The new primary, once elected.
+    pub to: Option<NodeId>,
+    /// The new epoch, once published.
+    pub epoch: Option<Epoch>,
+    /// The steps in order, the running one included.
+    pub steps: Vec<FailoverStep>,
+    /// How it ended.
+    pub outcome: FailoverOutcome,
+}
+
+impl FailoverRecord {
+    /// The time of all steps together.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        Duration::from_micros(self.steps.iter().map(|s| s.took_us).sum())
+    }
+}
