@@ -1,1 +1,33 @@
 //! Reads pgbouncer.ini, userlist.txt and howdah.toml into checked settings, with file, line and column for every mistake.
+//!
+//! Two stages, with the line between them documented: the readers (`ini`, `toml_file`) yield what was *written*, each key
+//! and value with its place; `build` turns that into what *runs*, a [`Config`] of plain typed structs. Every key is one
+//! row of a table (`table`), from which parsing, SHOW CONFIG, `convert`, docs/settings.md and the list of settings that
+//! have no effect yet all come. Read [`Config`] first, then `table.rs`, then `ini.rs`.
+
+#[macro_use]
+mod keyword;
+mod cluster;
+mod config;
+mod database;
+mod diagnostic;
+mod kind;
+mod list;
+mod secret;
+mod settings;
+mod settings_default;
+mod units;
+mod userlist;
+
+pub use cluster::{Cluster, ClusterNode, MaxReplicaLag};
+pub use config::{Config, Routing};
+pub use database::{Database, Peer, RoutingOverrides, User};
+pub use diagnostic::{Diagnostic, Severity};
+pub use keyword::{
+    AuthType, Balance, Consistency, Failover, LoadBalanceHosts, LogFormat, OnLastNode, PoolMode, ReadRouting,
+    ReadsWithoutReplica, SslMode, SyslogFacility, Target, UnsafeCommits,
+};
+pub use list::List;
+pub use secret::Secret;
+pub use settings::{ClientTls, ServerTls, Settings};
+pub use userlist::UserList;
