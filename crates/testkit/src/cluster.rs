@@ -172,9 +172,15 @@ impl ClusterBuilder {
         let primary = cluster.node(0);
         primary.psql(&format!("ALTER SYSTEM SET synchronous_standby_names = {names}")).await?;
         primary.reload()?;
-        wait_until("a synchronous standby", DEFAULT_DEADLINE, || async {
-            let count = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')";
-            primary.value(count).await.is_ok_and(|n| n != "0")
+        // Each walsender reads the setting by itself: wait until every one that is named has done so.
+        let named = cluster.nodes[1..]
+            .iter()
+            .filter(|node| self.synchronous.contains('*') || self.synchronous.contains(node.name()))
+            .count()
+            .to_string();
+        wait_until("the synchronous standbys", DEFAULT_DEADLINE, || async {
+            let count = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'";
+            primary.value(count).await.is_ok_and(|n| n == named)
         })
         .await
     }
