@@ -1,3 +1,59 @@
-//! The project's own commands.
+//! The project's own commands, started by the cargo aliases `xtask`, `ci` and `demo`.
+//!
+//! [`tidy`] holds the numbers of CONTRIBUTING.md, [`ci`] runs everything that CI runs, [`demo`] builds and starts the demo. Read `tidy/mod.rs` first: it is what fails most builds.
 
-fn main() {}
+// A command's output is what it is for.
+#![allow(clippy::print_stdout)]
+
+mod ci;
+mod demo;
+mod process;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What a command may fail with: a sentence that the person at the terminal can act on.
+type Failure = Box<dyn std::error::Error>;
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One command each.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the numbers and rules of CONTRIBUTING.md; every breach is printed as `file:line: what`.
+    Tidy(tidy::Options),
+    /// Run everything that CI runs, in order, with the time of each step.
+    Ci(ci::Options),
+    /// Build everything that the demo needs and start it; the arguments go to `howdah demo`.
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match Arguments::parse().command {
+        Command::Tidy(options) => tidy::run(&root, &options),
+        Command::Ci(options) => ci::run(&root, &options),
+        Command::Demo(options) => demo::run(&root, &options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            println!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`: the parent of this package's folder.
+fn workspace_root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

@@ -1,0 +1,3 @@
+// An ordinary comment is no documentation of the module.
+
+fn nothing() {}

@@ -1,0 +1,3 @@
+//! Not Rust.
+
+fn open( {

@@ -1,0 +1,5 @@
+//! Code that is not there.
+
+fn later() -> u32 {
+    todo!()
+}

@@ -1,0 +1,3 @@
+//! A second word for the primary.
+
+struct OldMaster;

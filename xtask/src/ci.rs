@@ -1,0 +1,179 @@
+//! `cargo ci`: everything that CI runs, in order, with the time of each step.
+//!
+//! A step is a row of [`steps`]. The first that fails ends the run, and the command that repeats it alone is printed.
+//! The test runner's summary is kept and printed as the last line.
+
+use crate::{Failure, process};
+use clap::Args;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The first seed and the number of seeds that the simulator runs every time.
+const FIXED_SEEDS: (u64, u32) = (1, 250);
+/// How many seeds the simulator runs from a fresh, printed one.
+const FRESH_SEEDS: u32 = 250;
+
+/// What `cargo ci` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Run only these steps.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Leave these steps out.
+    #[arg(long, value_name = "STEP")]
+    skip: Vec<String>,
+    /// The simulator's first fresh seed, to repeat a run that failed.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Print the steps and end.
+    #[arg(long)]
+    list: bool,
+}
+
+/// One thing that CI runs.
+struct Step {
+    name: &'static str,
+    command: Command,
+}
+
+/// A step that has run.
+struct Done {
+    name: &'static str,
+    took: Duration,
+    passed: bool,
+}
+
+/// Runs the steps that are wanted.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
+    let all = steps(root, options.seed.unwrap_or_else(fresh_seed))?;
+    check_names(&all, options)?;
+    let wanted = |step: &Step| {
+        let named = |names: &[String]| names.iter().any(|name| name == step.name);
+        (options.only.is_empty() || named(&options.only)) && !named(&options.skip)
+    };
+    let mut done = Vec::new();
+    let mut summary = None;
+    let mut replay = None;
+    for step in all.into_iter().filter(wanted) {
+        let shown = process::describe(&step.command);
+        println!("ci: {}: {shown}", step.name);
+        if options.list {
+            continue;
+        }
+        let outcome = run_step(step, &mut summary)?;
+        println!("ci: {} {} in {:.1} s", outcome.name, verdict(outcome.passed), outcome.took.as_secs_f64());
+        let passed = outcome.passed;
+        done.push(outcome);
+        if !passed {
+            replay = Some(shown);
+            break;
+        }
+    }
+    print_end(&done, replay.as_deref(), summary.as_deref());
+    Ok(if replay.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The steps in their order: the quick ones first, what needs real servers later.
+fn steps(root: &Path, seed: u64) -> Result<Vec<Step>, Failure> {
+    let cargo = |name: &'static str, words: &[&str]| {
+        let mut command = Command::new(process::cargo());
+        command.current_dir(root).args(words);
+        Step { name, command }
+    };
+    let simulate = |name: &'static str, first: u64, count: u32| {
+        let (first, count) = (first.to_string(), count.to_string());
+        cargo(name, &["run", "-q", "-p", "howdah-failover-sim", "--", "--seed", &first, "--count", &count])
+    };
+    let mut tidy = Command::new(std::env::current_exe()?);
+    tidy.current_dir(root).arg("tidy");
+    let mut rustdoc = cargo("rustdoc", &["doc", "--workspace", "--no-deps", "--quiet"]);
+    rustdoc.command.env("RUSTDOCFLAGS", "-D warnings");
+    let mut all = vec![
+        cargo("fmt", &["fmt", "--all", "--check"]),
+        Step { name: "tidy", command: tidy },
+        cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+        cargo("build", &["build", "--quiet", "--workspace", "--bins", "--examples"]),
+        cargo("test", &["nextest", "run", "--workspace", "--profile", "ci"]),
+        cargo("doctest", &["test", "--quiet", "--workspace", "--doc"]),
+        simulate("simulate", FIXED_SEEDS.0, FIXED_SEEDS.1),
+        simulate("simulate-fresh", seed, FRESH_SEEDS),
+        cargo("bench-smoke", &["test", "--quiet", "-p", "howdah-benches", "--benches"]),
+        rustdoc,
+    ];
+    all.extend(compose_step(root));
+    Ok(all)
+}
+
+/// The containers come up, where there is something to run them; said plainly where there is not.
+fn compose_step(root: &Path) -> Option<Step> {
+    let answers = |words: &[&str]| {
+        let mut command = Command::new("docker");
+        command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if !answers(&["info"]) {
+        println!("ci: no container engine answers: the step compose is not run");
+        return None;
+    }
+    let mut command = Command::new("docker/smoke");
+    command.current_dir(root);
+    Some(Step { name: "compose", command })
+}
+
+/// A misspelled step would pass by running nothing.
+fn check_names(all: &[Step], options: &Options) -> Result<(), Failure> {
+    let known = |name: &&String| all.iter().any(|step| step.name == name.as_str());
+    match options.only.iter().chain(&options.skip).find(|name| !known(name)) {
+        Some(name) => Err(format!("there is no step {name}; `cargo ci --list` prints them").into()),
+        None => Ok(()),
+    }
+}
+
+/// Runs one step to its end and keeps the test runner's summary when there is one.
+fn run_step(mut step: Step, summary: &mut Option<String>) -> Result<Done, Failure> {
+    let started = Instant::now();
+    // The test runner writes everything to standard error.
+    let mut child = step
+        .command
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot start the step {}: {error}", step.name))?;
+    if let Some(errors) = child.stderr.take() {
+        for line in BufReader::new(errors).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            eprintln!("{line}");
+            if line.trim_start().starts_with("Summary [") {
+                *summary = Some(line);
+            }
+        }
+    }
+    let passed = child.wait()?.success();
+    Ok(Done { name: step.name, took: started.elapsed(), passed })
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "FAILED" }
+}
+
+/// The table of times, the command that repeats a failure, and the test runner's summary as the last line.
+fn print_end(done: &[Done], replay: Option<&str>, summary: Option<&str>) {
+    for step in done {
+        println!("ci: {:<15} {:>7.1} s  {}", step.name, step.took.as_secs_f64(), verdict(step.passed));
+    }
+    let total: Duration = done.iter().map(|step| step.took).sum();
+    println!("ci: {:<15} {:>7.1} s", "total", total.as_secs_f64());
+    if let Some(command) = replay {
+        println!("ci: to repeat the step that failed: {command}");
+    }
+    if let Some(line) = summary {
+        println!("{}", line.trim());
+    }
+}
+
+/// A seed that no run had before; it is part of the printed command.
+fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
+}
