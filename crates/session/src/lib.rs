@@ -1,1 +1,43 @@
-//! One client's protocol life without sockets: transaction state, prepared statements, parameters, routing.
+//! One client's protocol life, without sockets: what each frame means, which of them may go on as they are,
+//! what has to be said in between, and when the server may go back to its pool.
+//!
+//! ```text
+//!   client bytes ─▶ plan (which node?) ─▶ upstream ─▶ server bytes
+//!   client bytes ◀──────────────────── downstream ◀─ server bytes
+//! ```
+//!
+//! [`Session`] is what a client owns for as long as it is connected, [`ServerSide`] what travels with a server
+//! connection through the pool. Both see whole runs of frames; nothing here waits, and `now` is an argument.
+//! DESIGN.md sections 4 to 6 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
+//! `upstream.rs`, `downstream.rs`, and `route.rs` (which node).
+
+mod downstream;
+mod error;
+mod local;
+mod plan;
+mod prepared;
+mod request;
+mod route;
+mod server;
+mod session;
+mod upstream;
+mod vars;
+
+#[cfg(test)]
+mod prepared_tests;
+#[cfg(test)]
+mod vars_tests;
+
+pub use downstream::{ServerTurn, Signal};
+pub use error::{Fatal, ServerFault};
+pub use howdah_protocol::read::TransactionStatus;
+pub use local::Lost;
+pub use plan::Plan;
+pub use prepared::{Registry, Statement};
+pub use route::{
+    Chosen, Consistency, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose,
+};
+pub use server::ServerSide;
+pub use session::{Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
+pub use upstream::{ClientTurn, STREAM_FRAMES_ABOVE};
+pub use vars::{Tracked, Vars};

@@ -1,0 +1,313 @@
+//! Server to client: which frames pass, which are kept, what they say about the transaction.
+//!
+//! Only frame headers are read, and the bodies of the few tags that matter. A frame that matters is waited for
+//! until it is whole; rows pass as they come.
+
+use std::ops::Range;
+
+use howdah_protocol::frame::{self, Direction, HEADER_LEN, Header, Limits, WIRE_MAX};
+use howdah_protocol::read::{self, TransactionStatus};
+use howdah_topology::Time;
+
+use crate::error::ServerFault;
+use crate::request::Request;
+use crate::server::ServerSide;
+use crate::session::{PoolMode, Session, Shared};
+use crate::upstream::{Run, STREAM_FRAMES_ABOVE};
+
+/// A frame that matters is waited for until it is whole, up to this size (bytes); an error message longer than
+/// this is judged by its beginning.
+const WHOLE_UP_TO: usize = 64 * 1024;
+
+/// What a piece of server output means for the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// The link goes on.
+    None,
+    /// Every request is answered and no transaction is open: the server may go back.
+    Idle,
+    /// A replica refused a read of which the client has seen nothing: run it on the primary.
+    Retry,
+    /// A transaction block was opened in statement pooling.
+    TransactionRefused,
+}
+
+/// What became of a piece of server output.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServerTurn {
+    /// Bytes of the input that are done with; the rest is to be offered again with more behind it.
+    pub consumed: usize,
+    /// The part of the input to be written to the client, when `to_client` is empty.
+    pub pass: Range<usize>,
+    /// What it means for the link.
+    pub signal: Signal,
+}
+
+/// The caller's moment and buffer.
+struct Turn<'s, 'i> {
+    session: &'s mut Session,
+    server: &'s mut ServerSide,
+    shared: &'s Shared,
+    run: Run<'i>,
+    to_client: &'s mut Vec<u8>,
+    at: usize,
+    now: Time,
+    signal: Signal,
+}
+
+impl Session {
+    /// Takes server bytes that begin at a frame boundary, or in the rest of a frame that was begun before.
+    ///
+    /// # Errors
+    /// The server connection is of no use any more; what was handled before stays handled.
+    pub fn from_server(
+        &mut self,
+        server: &mut ServerSide,
+        (shared, now): (&Shared, Time),
+        input: &[u8],
+        to_client: &mut Vec<u8>,
+    ) -> Result<ServerTurn, ServerFault> {
+        let run = Run::new(input);
+        let mut turn =
+            Turn { session: self, server, shared, run, to_client, at: 0, now, signal: Signal::None };
+        turn.frames()?;
+        let Turn { server, run, to_client, at, signal, .. } = turn;
+        let pass = if server.retry.is_armed() {
+            // Nothing is decided yet: what has come so far is held back.
+            let mut held = std::mem::take(&mut server.retry.held);
+            let pass = run.finish(at, &mut held);
+            held.extend_from_slice(&input[pass]);
+            server.retry.held = held;
+            at..at
+        } else {
+            run.finish(at, to_client)
+        };
+        Ok(ServerTurn { consumed: at, pass, signal })
+    }
+}
+
+impl Turn<'_, '_> {
+    fn frames(&mut self) -> Result<(), ServerFault> {
+        let limits = Limits { max_frame: WIRE_MAX };
+        self.rest_of_frame();
+        while self.server.stream_left == 0 {
+            let rest = &self.run.input[self.at..];
+            let Some(header) = frame::header(Direction::FromServer, &limits, rest)? else { break };
+            let whole = rest.len() >= header.len;
+            if !whole && header.len <= self.wait_up_to(header.tag) {
+                break;
+            }
+            let body = &rest[HEADER_LEN..header.len.min(rest.len())];
+            let hidden = self.answer(header, body, whole)?;
+            self.server.stream_left = header.len;
+            self.server.stream_hidden = hidden || self.server.retry.refused;
+            self.rest_of_frame();
+            if matches!(self.server.requests.head(), Some(Request::Reply { .. }))
+                && self.server.stream_left == 0
+            {
+                self.own_replies();
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a frame may be to be waited for. Rows pass in pieces, except where the session must survive
+    /// its server: an error can be put behind a whole row only.
+    fn wait_up_to(&self, tag: u8) -> usize {
+        match tag {
+            b'D' | b'd' | b'T' | b't' | b'V' if self.session.routing.is_none() => 0,
+            b'D' | b'd' | b'T' | b't' | b'V' => STREAM_FRAMES_ABOVE,
+            _ => WHOLE_UP_TO,
+        }
+    }
+
+    fn rest_of_frame(&mut self) {
+        let taken = self.server.stream_left.min(self.run.input.len() - self.at);
+        if taken > 0 && self.server.stream_hidden {
+            self.cut(self.at + taken);
+        }
+        self.server.stream_left -= taken;
+        self.at += taken;
+    }
+
+    /// What stands before the present frame goes out; the run begins again at `resume`.
+    fn cut(&mut self, resume: usize) {
+        let out =
+            if self.server.retry.is_armed() { &mut self.server.retry.held } else { &mut *self.to_client };
+        self.run.cut(self.at, resume, out);
+    }
+
+    fn own_replies(&mut self) {
+        self.cut(self.at);
+        let armed = self.server.retry.is_armed();
+        let mut held = std::mem::take(&mut self.server.retry.held);
+        self.server.due_replies(if armed { &mut held } else { self.to_client });
+        self.server.retry.held = held;
+    }
+
+    /// The client sees an answer that cannot be taken back: from here on there is nothing to try again.
+    fn decide(&mut self) {
+        if self.server.retry.is_armed() && !self.server.retry.refused {
+            self.cut(self.at);
+            self.server.disarm(self.to_client);
+        }
+    }
+
+    /// Takes note of one frame; returns whether it is kept from the client.
+    fn answer(&mut self, header: Header, body: &[u8], whole: bool) -> Result<bool, ServerFault> {
+        let head_hidden = self.server.requests.head().is_some_and(Request::is_hidden);
+        match header.tag {
+            b'D' | b'd' => {
+                self.decide();
+                Ok(head_hidden)
+            }
+            b'Z' => self.ready(body),
+            b'C' | b'I' | b's' => {
+                self.decide();
+                self.complete(header.tag, body);
+                Ok(head_hidden)
+            }
+            b'1' | b'2' | b'3' => self.acknowledged(header.tag),
+            b'T' | b'n' => {
+                if matches!(self.server.requests.head(), Some(Request::Describe)) {
+                    self.server.requests.pop();
+                }
+                Ok(head_hidden)
+            }
+            b'E' => self.error(body, whole),
+            b'S' => self.parameter(body),
+            b'G' | b'W' | b'H' => {
+                self.decide();
+                self.copy_begins(header.tag);
+                Ok(head_hidden)
+            }
+            b't' | b'V' | b'c' | b'N' => Ok(head_hidden),
+            b'A' => Ok(false),
+            tag => Err(ServerFault::Unexpected { tag }),
+        }
+    }
+
+    fn copy_begins(&mut self, tag: u8) {
+        if tag != b'H' {
+            self.server.copy_in = true;
+            self.server.requests.forget_sync_after_execute();
+        }
+    }
+
+    fn acknowledged(&mut self, tag: u8) -> Result<bool, ServerFault> {
+        match (tag, self.server.requests.pop()) {
+            (b'1', Some(Request::Parse { hidden, .. })) | (b'3', Some(Request::Close { hidden, .. })) => {
+                Ok(hidden)
+            }
+            (b'2', Some(Request::Bind)) => Ok(false),
+            _ => Err(ServerFault::Unexpected { tag }),
+        }
+    }
+
+    /// CommandComplete, EmptyQueryResponse, PortalSuspended.
+    fn complete(&mut self, tag: u8, body: &[u8]) {
+        if matches!(self.server.requests.head(), Some(Request::Execute)) {
+            self.server.requests.pop();
+        }
+        self.server.copy_in = false;
+        // The server has forgotten its statements, whoever asked for it, and the client's names go with them.
+        if tag == b'C' && (body == b"DISCARD ALL\0" || body == b"DEALLOCATE ALL\0") {
+            self.server.names.clear();
+            self.session.names = Default::default();
+        }
+    }
+
+    fn ready(&mut self, body: &[u8]) -> Result<bool, ServerFault> {
+        let status = read::ready_for_query(body)?;
+        let Some(request) = self.server.requests.pop().filter(Request::ends_with_ready) else {
+            return Err(ServerFault::Unexpected { tag: b'Z' });
+        };
+        self.decide();
+        let server = &mut *self.server;
+        server.status = status;
+        server.copy_in = false;
+        if server.retry.refused {
+            if server.requests.is_empty() {
+                self.signal = Signal::Retry;
+            }
+            return Ok(true);
+        }
+        if request.is_hidden() {
+            self.session.vars_applied(server);
+            return Ok(true);
+        }
+        self.session.tally.queries += 1;
+        if status == TransactionStatus::Idle {
+            self.session.tally.transactions += 1;
+            server.commit_in_flight = false;
+        }
+        if server.executed && !server.is_replica {
+            self.session.touched_primary(self.now);
+        }
+        server.executed = server.is_busy();
+        self.signal =
+            if status != TransactionStatus::Idle && self.session.options.pool_mode == PoolMode::Statement {
+                Signal::TransactionRefused
+            } else if server.is_clean() && !self.session.is_mid_frame() {
+                Signal::Idle
+            } else {
+                Signal::None
+            };
+        Ok(false)
+    }
+
+    fn error(&mut self, body: &[u8], whole: bool) -> Result<bool, ServerFault> {
+        let mut beginning = Vec::new();
+        if !whole {
+            // Of a message that is too long to wait for, the beginning has the severity and the SQLSTATE.
+            let fields = body.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+            beginning.extend_from_slice(&body[..fields]);
+            beginning.push(0);
+        }
+        let fields = read::error_or_notice(if whole { body } else { &beginning })?;
+        let severity = fields.severity_nonlocalized.or(fields.severity).unwrap_or_default();
+        let code = fields.code.unwrap_or_default();
+        if severity == b"FATAL" || severity == b"PANIC" || code.starts_with(b"57P") {
+            self.server.must_close = true;
+        }
+        if matches!(self.server.requests.head(), Some(Request::Query { hidden: true })) {
+            let message = String::from_utf8_lossy(fields.message.unwrap_or_default()).into_owned();
+            return Err(ServerFault::SetFailed { message });
+        }
+        let refused = self.server.retry.is_armed() && !self.server.must_close && runs_on_primary(code);
+        if refused {
+            self.server.retry.refused = true;
+        } else {
+            self.decide();
+        }
+        self.server.copy_in = false;
+        if self.server.requests.head().is_some() {
+            let answered = self.server.requests.fail(&mut self.session.names, &mut self.server.names);
+            self.server.skipping = !answered;
+        }
+        // The batch of a refused read was whole (`plan.rs`), so its ReadyForQuery is on its way.
+        Ok(refused)
+    }
+
+    fn parameter(&mut self, body: &[u8]) -> Result<bool, ServerFault> {
+        let status = read::parameter_status(body)?;
+        let position = self.server.reported(&self.shared.tracked, status.name, status.value);
+        // What the server reports is the canonical form of what was set (PgBouncer: varcache_set_canonical),
+        // so that it is set once only.
+        if let Some(position) = position {
+            crate::vars::set_shared(&mut self.session.vars, position, status.value);
+        }
+        Ok(self.server.requests.head().is_some_and(Request::is_hidden))
+    }
+}
+
+/// SQLSTATEs with which a replica refuses what the primary would do, or does not have yet what the primary has
+/// (ROUTING.md). The statement is a read by its text, so running it again is harmless whatever was meant.
+fn runs_on_primary(code: &[u8]) -> bool {
+    const CODES: [&[u8; 5]; 12] = [
+        b"25006", b"55000", b"0A000", b"XX000", // refused by a standby
+        b"42P01", b"42703", b"42883", b"42704", b"3F000", b"3D000", // not replayed yet
+        b"40001", b"57014", // conflict with recovery
+    ];
+    CODES.iter().any(|known| known.as_slice() == code)
+}

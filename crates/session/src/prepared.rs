@@ -1,0 +1,159 @@
+//! Protocol-level prepared statements that outlive a server (PgBouncer: `max_prepared_statements`).
+//!
+//! Three books: the [`Registry`] of the process gives every different text one number; a client's
+//! [`ClientNames`] map its own names to those; a server's [`ServerNames`] say which numbers it has prepared,
+//! least recently used first to go. A book is written when the message is sent and put right when the server
+//! answers otherwise (`request.rs`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use foldhash::fast::RandomState;
+use howdah_classifier::Verdict;
+
+/// One statement text with its parameter types, known to the whole process under one number.
+#[derive(Debug)]
+pub struct Statement {
+    /// The number; unique in the process and never given to another text while somebody uses it.
+    pub id: u64,
+    /// The name it has on every server.
+    pub name: Box<[u8]>,
+    /// The SQL text, as the client sent it.
+    pub query: Box<[u8]>,
+    /// The parameter types: count and OIDs, as they stood in the Parse message.
+    pub types: Box<[u8]>,
+    verdict: OnceLock<Verdict>,
+}
+
+impl Statement {
+    /// Where the text may run; asked for once.
+    pub fn verdict(&self, classify: impl FnOnce(&[u8]) -> Verdict) -> Verdict {
+        *self.verdict.get_or_init(|| classify(&self.query))
+    }
+}
+
+/// Names on servers start as PgBouncer's do: people's views over `pg_prepared_statements` filter by it.
+const NAME_PREFIX: &str = "PGBOUNCER_";
+
+/// A sweep for texts that nobody uses any more starts at this many.
+const SWEEP_AT_LEAST: usize = 1024;
+
+/// A text and its parameter types.
+type Text = (Box<[u8]>, Box<[u8]>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_text: HashMap<Text, Arc<Statement>, RandomState>,
+    sweep_at: usize,
+}
+
+/// All statement texts of the process.
+#[derive(Debug, Default)]
+pub struct Registry {
+    inner: Mutex<Inner>,
+    last_id: AtomicU64,
+}
+
+impl Registry {
+    /// The statement of this text, made when it is new.
+    pub fn intern(&self, query: &[u8], types: &[u8]) -> Arc<Statement> {
+        let key = (Box::from(query), Box::from(types));
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = inner.by_text.get(&key) {
+            return Arc::clone(known);
+        }
+        if inner.by_text.len() >= inner.sweep_at.max(SWEEP_AT_LEAST) {
+            inner.by_text.retain(|_, statement| Arc::strong_count(statement) > 1);
+            inner.sweep_at = 2 * inner.by_text.len();
+        }
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("{NAME_PREFIX}{id}").into_bytes().into_boxed_slice();
+        let statement = Arc::new(Statement {
+            id,
+            name,
+            query: query.into(),
+            types: types.into(),
+            verdict: OnceLock::new(),
+        });
+        inner.by_text.insert(key, Arc::clone(&statement));
+        statement
+    }
+
+    /// How many texts are known.
+    pub fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).by_text.len()
+    }
+
+    /// Whether no text is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A client's own names.
+#[derive(Debug, Default)]
+pub(crate) struct ClientNames {
+    names: HashMap<Box<[u8]>, Arc<Statement>, RandomState>,
+}
+
+impl ClientNames {
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.names.get(name)
+    }
+
+    pub(crate) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.names.insert(name.into(), statement);
+    }
+
+    pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
+        self.names.remove(name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+}
+
+/// Which statements a server has prepared, with the moment of their last use.
+#[derive(Debug, Default)]
+pub(crate) struct ServerNames {
+    used: HashMap<u64, (Arc<Statement>, u64), RandomState>,
+    tick: u64,
+}
+
+impl ServerNames {
+    /// Whether the server has it; marks it as used.
+    pub(crate) fn touch(&mut self, id: u64) -> bool {
+        self.tick += 1;
+        let tick = self.tick;
+        self.used.get_mut(&id).map(|entry| entry.1 = tick).is_some()
+    }
+
+    pub(crate) fn insert(&mut self, statement: &Arc<Statement>) {
+        self.tick += 1;
+        self.used.insert(statement.id, (Arc::clone(statement), self.tick));
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.used.remove(&id);
+    }
+
+    /// Takes out the least recently used one when `limit` or more are there.
+    /// A scan, since it is paid only together with a Parse and a Close on the wire.
+    pub(crate) fn evict(&mut self, limit: usize) -> Option<Arc<Statement>> {
+        if self.used.len() < limit.max(1) {
+            return None;
+        }
+        let oldest = self.used.iter().min_by_key(|(_, (_, tick))| *tick).map(|(id, _)| *id)?;
+        self.used.remove(&oldest).map(|(statement, _)| statement)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.used.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.used.len()
+    }
+}

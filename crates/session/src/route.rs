@@ -1,0 +1,223 @@
+//! Which node a batch goes to: what the session remembers, what the entry allows, what the topology offers.
+//!
+//! The only place that answers "which node"; it decides over a snapshot and keeps no connection. DESIGN.md
+//! sections 5 (routing) and 6 (reading your own writes).
+
+use std::time::Duration;
+
+use howdah_classifier::{Context, Discard, Effects, RouteSetting};
+use howdah_topology::{Balance, NodeId, ReplicaLimits, Time, Topology};
+
+/// `target =` of a database entry, or `SET howdah.route`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteMode {
+    /// By classification.
+    Auto,
+    /// Everything to the primary.
+    Primary,
+    /// Everything to a replica.
+    Replica,
+}
+
+/// `consistency =`: what a read on a replica must have seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// Nothing.
+    Eventual,
+    /// What this session wrote, and read on the primary.
+    Session,
+    /// Everything: reads go to the primary.
+    Strong,
+}
+
+/// `reads_without_replica =`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutReplica {
+    /// The primary answers.
+    Primary,
+    /// The read is refused.
+    Fail,
+}
+
+/// How reads are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadPolicy {
+    /// What a read must have seen.
+    pub consistency: Consistency,
+    /// How one of several replicas is chosen.
+    pub balance: Balance,
+    /// `max_replica_lag` in bytes.
+    pub max_lag_bytes: Option<u64>,
+    /// `max_replica_lag` as a time.
+    pub max_lag_time: Option<Duration>,
+    /// `causal_wait`: how long a read waits for a replica that is fresh enough.
+    pub causal_wait: Duration,
+    /// What becomes of a read when no replica is healthy.
+    pub without_replica: WithoutReplica,
+}
+
+/// What a session of a cluster's entry remembers for its routing.
+#[derive(Debug)]
+pub struct Routing {
+    entry: RouteMode,
+    set: Option<RouteMode>,
+    policy: ReadPolicy,
+    pub(crate) context: Context,
+    /// The session may own something that a replica does not see (DESIGN.md section 5).
+    marked: bool,
+    /// When the last acknowledgement of something that counts as a write was received.
+    last_write: Option<Time>,
+    /// The next batch was refused by a replica.
+    refused: bool,
+}
+
+impl Routing {
+    /// The routing of a new session.
+    pub fn new(entry: RouteMode, policy: ReadPolicy, context: Context) -> Self {
+        Self { entry, set: None, policy, context, marked: false, last_write: None, refused: false }
+    }
+
+    /// The policy of the entry.
+    pub fn policy(&self) -> &ReadPolicy {
+        &self.policy
+    }
+
+    /// The configuration was loaded anew.
+    pub fn set_policy(&mut self, entry: RouteMode, policy: ReadPolicy) {
+        self.entry = entry;
+        self.policy = policy;
+    }
+
+    fn mode(&self) -> RouteMode {
+        self.set.unwrap_or(self.entry)
+    }
+
+    /// Whether a batch must go to the primary; `by_text` is the classifier's answer.
+    pub(crate) fn wants_primary(&self, by_text: bool) -> bool {
+        match self.mode() {
+            RouteMode::Primary => true,
+            RouteMode::Replica => false,
+            RouteMode::Auto => {
+                by_text || self.marked || self.refused || self.policy.consistency == Consistency::Strong
+            }
+        }
+    }
+
+    /// What a text means for the session. Taken when the batch is planned, before it has run: each mark only
+    /// ever sends more to the primary, so being early or wrong about it is safe.
+    pub(crate) fn apply(&mut self, effects: Effects) {
+        self.marked |= effects.marks_session();
+        if effects.sets_search_path() {
+            self.context.search_path_untouched = false;
+        }
+        if effects.sets_string_syntax() {
+            self.context.standard_conforming_strings = false;
+        }
+        match effects.sets_route {
+            Some(RouteSetting::Primary) => self.set = Some(RouteMode::Primary),
+            Some(RouteSetting::Replica) => self.set = Some(RouteMode::Replica),
+            Some(RouteSetting::Auto) => self.set = None,
+            Some(RouteSetting::Unknown) | None => {}
+        }
+        if effects.discard == Some(Discard::All) && !effects.is_many_statements() {
+            self.marked = false;
+            self.set = None;
+            self.context = Context { utf8: self.context.utf8, ..Context::default() };
+        }
+    }
+
+    /// Something ran on the primary and was acknowledged at `now`.
+    pub(crate) fn touched_primary(&mut self, now: Time) {
+        self.last_write = Some(now);
+        self.refused = false;
+    }
+
+    /// A replica refused the batch that comes next.
+    pub(crate) fn refused_by_replica(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether nothing but replicas may serve this session.
+    pub fn replicas_only(&self) -> bool {
+        self.mode() == RouteMode::Replica
+    }
+
+    fn limits(&self) -> ReplicaLimits {
+        ReplicaLimits {
+            max_lag_bytes: self.policy.max_lag_bytes,
+            max_lag_time: self.policy.max_lag_time,
+            fresh_after: match self.policy.consistency {
+                Consistency::Eventual => None,
+                Consistency::Session | Consistency::Strong => self.last_write,
+            },
+        }
+    }
+}
+
+/// Where to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// To this replica.
+    Replica(NodeId),
+    /// To the primary.
+    Primary(NodeId),
+}
+
+/// Why there is nowhere to go at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoNode {
+    /// No primary takes writes: wait at the gate.
+    Gate {
+        /// Why, one sentence.
+        reason: String,
+    },
+    /// Replicas are there, but none is fresh enough yet; after `causal_wait` the primary answers.
+    NotFresh,
+    /// No healthy replica, and the entry wants no other.
+    NoReplica,
+}
+
+/// Chooses the node of a read. `waited` says that `causal_wait` is over.
+///
+/// # Errors
+/// Nobody can answer now; [`NoNode`] says what to wait for.
+pub fn choose(
+    topology: &Topology,
+    routing: &Routing,
+    read: bool,
+    at: Moment,
+    load: impl Fn(NodeId) -> u32,
+) -> Result<Chosen, NoNode> {
+    let primary = || match topology.writable_primary(at.now) {
+        Some(node) => Ok(Chosen::Primary(node.id)),
+        None => Err(NoNode::Gate {
+            reason: topology.held_reason(at.now).unwrap_or("no primary takes writes").to_owned(),
+        }),
+    };
+    if !read {
+        return primary();
+    }
+    let fresh = topology.routable_replicas(at.now, routing.limits());
+    if let Some(node) = routing.policy.balance.pick(fresh, at.ticket, load) {
+        return Ok(Chosen::Replica(node));
+    }
+    let any = topology.routable_replicas(at.now, ReplicaLimits::default()).next().is_some();
+    if any && !at.waited && !routing.policy.causal_wait.is_zero() {
+        return Err(NoNode::NotFresh);
+    }
+    if routing.replicas_only() || (!any && routing.policy.without_replica == WithoutReplica::Fail) {
+        return Err(if any { NoNode::NotFresh } else { NoNode::NoReplica });
+    }
+    primary()
+}
+
+/// When and in which turn a node is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Now.
+    pub now: Time,
+    /// A counter's next number, or a random one (`balance`).
+    pub ticket: u64,
+    /// `causal_wait` is over.
+    pub waited: bool,
+}

@@ -1,0 +1,159 @@
+//! What travels with a server connection: its parameters, its prepared statements, and how far the
+//! conversation with the present client has come. Next: `upstream.rs` and `downstream.rs`, which write it.
+
+use std::sync::Arc;
+
+use howdah_protocol::read::TransactionStatus;
+
+use crate::prepared::ServerNames;
+use crate::request::{Request, Requests};
+use crate::vars::{Tracked, Vars, set_shared};
+
+/// A read on a replica that can run again elsewhere as long as nothing of its answer went to the client
+/// (DESIGN.md section 5, "Safety net").
+#[derive(Debug, Default)]
+pub(crate) struct Retry {
+    /// What the client sent; empty when nothing can be tried again.
+    pub(crate) request: Vec<u8>,
+    /// Answers held back so far.
+    pub(crate) held: Vec<u8>,
+    /// The server refused: the rest of its answers is dropped.
+    pub(crate) refused: bool,
+}
+
+impl Retry {
+    pub(crate) fn is_armed(&self) -> bool {
+        !self.request.is_empty()
+    }
+}
+
+/// The protocol state of one server connection.
+#[derive(Debug)]
+pub struct ServerSide {
+    pub(crate) vars: Arc<Vars>,
+    pub(crate) names: ServerNames,
+    pub(crate) requests: Requests,
+    pub(crate) status: TransactionStatus,
+    /// Extended messages were sent since the last Sync or Query.
+    pub(crate) batch_open: bool,
+    /// The server skips everything up to the next Sync, which has not been sent yet.
+    pub(crate) skipping: bool,
+    /// The server reads COPY data.
+    pub(crate) copy_in: bool,
+    /// Bytes of a server frame that are still to come and pass unseen.
+    pub(crate) stream_left: usize,
+    /// Those bytes are kept from the client.
+    pub(crate) stream_hidden: bool,
+    /// The connection goes to a replica, where only reads may go.
+    pub(crate) is_replica: bool,
+    pub(crate) retry: Retry,
+    /// Something was executed since the last ReadyForQuery, so the session has read or written here.
+    pub(crate) executed: bool,
+    /// The end of the transaction is in flight: if the server is lost now, nobody knows whether it committed.
+    pub(crate) commit_in_flight: bool,
+    /// The server said that it ends (FATAL, 57P01 and kin), or was left in an unknown state.
+    pub(crate) must_close: bool,
+}
+
+impl ServerSide {
+    /// A connection that has just logged in and reported these parameters.
+    pub fn new<'a>(
+        tracked: &Tracked,
+        reported: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        is_replica: bool,
+    ) -> Self {
+        let mut server = Self {
+            vars: Arc::default(),
+            names: ServerNames::default(),
+            requests: Requests::default(),
+            status: TransactionStatus::Idle,
+            batch_open: false,
+            skipping: false,
+            copy_in: false,
+            stream_left: 0,
+            stream_hidden: false,
+            is_replica,
+            retry: Retry::default(),
+            executed: false,
+            commit_in_flight: false,
+            must_close: false,
+        };
+        for (name, value) in reported {
+            server.reported(tracked, name, value);
+        }
+        server
+    }
+
+    /// Takes note of a ParameterStatus; returns the position when the parameter is tracked.
+    pub(crate) fn reported(&mut self, tracked: &Tracked, name: &[u8], value: &[u8]) -> Option<usize> {
+        let position = tracked.position(name)?;
+        set_shared(&mut self.vars, position, value);
+        Some(position)
+    }
+
+    /// The values of the tracked parameters.
+    pub fn vars(&self) -> &Arc<Vars> {
+        &self.vars
+    }
+
+    /// The transaction status that the server reported last.
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// Whether the connection may go back to its pool: every request is answered, no transaction is open,
+    /// nothing is half sent.
+    pub fn is_clean(&self) -> bool {
+        self.requests.is_empty()
+            && self.status == TransactionStatus::Idle
+            && !self.batch_open
+            && !self.skipping
+            && !self.must_close
+            && self.stream_left == 0
+    }
+
+    /// Whether the connection must be closed when it is let go of.
+    pub fn must_close(&self) -> bool {
+        self.must_close
+    }
+
+    /// Whether some request has no answer yet.
+    pub fn is_busy(&self) -> bool {
+        !self.requests.is_empty() || self.batch_open
+    }
+
+    /// How many statements are prepared on it, for SHOW SERVERS.
+    pub fn prepared_statements(&self) -> usize {
+        self.names.len()
+    }
+
+    /// After `DISCARD ALL` by the pooler itself.
+    pub fn forget_session(&mut self) {
+        self.names.clear();
+    }
+
+    /// The answer is decided: what was held back goes to the client, and nothing can be tried again.
+    pub(crate) fn disarm(&mut self, to_client: &mut Vec<u8>) {
+        self.retry.request.clear();
+        to_client.append(&mut self.retry.held);
+    }
+
+    /// Takes what the client had sent when a replica refused it or was lost, to be run elsewhere.
+    pub fn take_retry(&mut self) -> Vec<u8> {
+        self.retry.held.clear();
+        self.retry.refused = false;
+        std::mem::take(&mut self.retry.request)
+    }
+
+    /// Replies of our own whose turn has come; only at a frame boundary (PGBOUNCER_BEHAVIOUR.md
+    /// section 17, fault 2).
+    pub(crate) fn due_replies(&mut self, to_client: &mut Vec<u8>) {
+        while self.stream_left == 0
+            && let Some(Request::Reply { .. }) = self.requests.head()
+        {
+            if let Some(Request::Reply { tag, .. }) = self.requests.pop() {
+                to_client.extend_from_slice(&[tag, 0, 0, 0, 4]);
+            }
+        }
+    }
+}

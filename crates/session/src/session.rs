@@ -1,0 +1,178 @@
+//! What a client owns while it is connected. The two directions are in `upstream.rs` and `downstream.rs`.
+
+use std::sync::Arc;
+
+use howdah_classifier::Classifier;
+use howdah_protocol::frame::Limits;
+use howdah_topology::Time;
+
+use crate::local::Broken;
+use crate::prepared::{ClientNames, Registry};
+use crate::request::Request;
+use crate::route::Routing;
+use crate::server::ServerSide;
+use crate::vars::{Tracked, Vars};
+
+/// PgBouncer's `pool_mode`: when a server goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// When the client leaves.
+    Session,
+    /// When the transaction ends.
+    Transaction,
+    /// When the statement ends; transactions of several statements are refused.
+    Statement,
+}
+
+/// What every session of the process shares.
+#[derive(Debug)]
+pub struct Shared {
+    /// All prepared statement texts.
+    pub registry: Registry,
+    /// Says which text may run on a replica.
+    pub classifier: Classifier,
+    /// The parameters that follow a client.
+    pub tracked: Tracked,
+}
+
+/// What the configuration says about a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// When the server goes back.
+    pub pool_mode: PoolMode,
+    /// `max_prepared_statements`; 0 lets statement names pass as they are.
+    pub max_prepared_statements: usize,
+    /// `max_packet_size`.
+    pub limits: Limits,
+    /// `disable_pqexec`.
+    pub disable_simple_query: bool,
+}
+
+/// Where the bytes go that do not pass as they came.
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    /// To the server.
+    pub to_server: &'a mut Vec<u8>,
+    /// To the client.
+    pub to_client: &'a mut Vec<u8>,
+}
+
+/// What happened since the driver asked last, for the statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// ReadyForQuery messages for the client's own requests.
+    pub queries: u32,
+    /// Transactions that ended.
+    pub transactions: u32,
+    /// Named Parse messages from the client.
+    pub client_parses: u32,
+    /// Parse messages of named statements to a server.
+    pub server_parses: u32,
+    /// Bind messages of named statements.
+    pub binds: u32,
+}
+
+/// One client's protocol state after its login.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) options: Arc<SessionOptions>,
+    pub(crate) vars: Arc<Vars>,
+    pub(crate) names: ClientNames,
+    pub(crate) routing: Option<Box<Routing>>,
+    pub(crate) broken: Option<Box<Broken>>,
+    /// Bytes of a client frame that are still to come and pass unseen.
+    pub(crate) stream_left: usize,
+    /// Those bytes are dropped.
+    pub(crate) stream_drop: bool,
+    pub(crate) tally: Tally,
+}
+
+impl Session {
+    /// A session with the parameters that the client asked for; `routing` is there for an entry of a cluster.
+    pub fn new(options: Arc<SessionOptions>, vars: Arc<Vars>, routing: Option<Box<Routing>>) -> Self {
+        Self {
+            options,
+            vars,
+            names: ClientNames::default(),
+            routing,
+            broken: None,
+            stream_left: 0,
+            stream_drop: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The configuration was loaded anew.
+    pub fn set_options(&mut self, options: Arc<SessionOptions>) {
+        self.options = options;
+    }
+
+    /// When the server goes back.
+    pub fn pool_mode(&self) -> PoolMode {
+        self.options.pool_mode
+    }
+
+    /// The values of the tracked parameters.
+    pub fn vars(&self) -> &Arc<Vars> {
+        &self.vars
+    }
+
+    /// The routing state, for an entry of a cluster.
+    pub fn routing(&self) -> Option<&Routing> {
+        self.routing.as_deref()
+    }
+
+    /// How many statements the client has prepared, for SHOW CLIENTS.
+    pub fn prepared_statements(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether the client is in the middle of a frame that was partly forwarded already: a server that got
+    /// the first part is closed if the rest never comes.
+    pub fn is_mid_frame(&self) -> bool {
+        self.stream_left > 0 && !self.stream_drop
+    }
+
+    /// What happened since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// A server was checked out: says what has to be set on it before the client's first message.
+    pub fn link(&mut self, shared: &Shared, server: &mut ServerSide, to_server: &mut Vec<u8>) {
+        if Arc::ptr_eq(&self.vars, &server.vars) {
+            return;
+        }
+        let mut sql = Vec::new();
+        if self.vars.differences(&server.vars, &shared.tracked, &mut sql) {
+            // proof: a few tracked values, far below the largest frame; a value that large was refused at login.
+            if howdah_protocol::write::query(to_server, &sql).is_ok() {
+                server.requests.push(Request::Query { hidden: true });
+            }
+        } else {
+            // Equal contents: from now on a pointer comparison says so.
+            self.vars = Arc::clone(&server.vars);
+        }
+    }
+
+    /// The server has taken the client's values over, in its own spelling where it reports one.
+    pub(crate) fn vars_applied(&mut self, server: &mut ServerSide) {
+        Arc::make_mut(&mut self.vars).fill_from(&server.vars);
+        server.vars = Arc::clone(&self.vars);
+    }
+
+    /// Something ran on the primary and was acknowledged at `now`.
+    pub(crate) fn touched_primary(&mut self, now: Time) {
+        if let Some(routing) = &mut self.routing {
+            routing.touched_primary(now);
+        }
+    }
+
+    /// A replica refused the batch that comes next: it goes to the primary, and so does its text from now on
+    /// when the refusal came from the text.
+    pub fn refused_by_replica(&mut self) {
+        if let Some(routing) = &mut self.routing {
+            routing.refused_by_replica();
+        }
+    }
+}
