@@ -5,6 +5,7 @@
 //! bodies of the few messages that matter to a pooler, [`write`](mod@write) makes messages, [`startup`] takes what comes before
 //! the first frame.
 
+pub mod auth;
 pub mod frame;
 pub mod read;
 pub mod startup;
