@@ -1,0 +1,117 @@
+//! What one probe reads of a node, in one round trip. Read next: [`crate::event`].
+//!
+//! Everything is as the server said it at one moment. What was said when is the machine's to know: an answer
+//! proves the state at some moment after the probe was sent.
+
+use howdah_topology::Lsn;
+
+use crate::fence::FenceRecord;
+use crate::members::{Members, SyncNames};
+
+/// Where a timeline of a node's history began: a line of its newest `.history` file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineStart {
+    /// The timeline, 2 or more.
+    pub timeline: u32,
+    /// The position at which it left its parent.
+    pub began_at: Lsn,
+}
+
+/// The row of `pg_stat_wal_receiver`. That there is one means that WAL can be received; `status = streaming`
+/// proves nothing (it said so 4 s into a freeze, FAILOVER_PROTOCOL.md §3), so it is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// `sender_host`.
+    pub sender_host: String,
+    /// `sender_port`.
+    pub sender_port: u16,
+    /// `last_msg_receipt_time` in microseconds of the standby's own clock; compares with itself only.
+    pub last_message: i64,
+    /// `latest_end_lsn`.
+    pub latest_end: Lsn,
+    /// `received_tli`.
+    pub timeline: u32,
+}
+
+/// How far `pg_stat_replication` says a standby's stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamState {
+    /// `streaming`: it has caught up and follows.
+    Streaming,
+    /// `catchup`, `startup`, `backup` or `stopping`.
+    Other,
+}
+
+/// A row of `pg_stat_replication`, on any node (a standby may have cascading ones).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// `application_name`.
+    pub application_name: String,
+    /// `state`.
+    pub state: StreamState,
+    /// `sync_state`.
+    pub sync: howdah_topology::SyncState,
+    /// `flush_lsn`.
+    pub flushed: Lsn,
+    /// `replay_lsn`.
+    pub replayed: Lsn,
+}
+
+/// What one probe reads of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// `pg_is_in_recovery()`.
+    pub in_recovery: bool,
+    /// `system_identifier` of `pg_control_system()`.
+    pub system_id: u64,
+    /// The timeline. Out of recovery: of `pg_walfile_name(pg_current_wal_lsn())` or `IDENTIFY_SYSTEM`. In
+    /// recovery: `received_tli` of the receiver, or the last one remembered by the controller for this node in
+    /// this process, or, when there is none, `timeline_id` of `pg_control_checkpoint()`, which may be too old
+    /// but never too new (FAILOVER_PROTOCOL.md §6).
+    pub timeline: u32,
+    /// The beginnings of the timelines from 2 up to `timeline`, ascending, as in `pg_wal/%08X.history`; empty on
+    /// timeline 1 and where it cannot be read.
+    pub history: Vec<TimelineStart>,
+    /// Out of recovery: `pg_current_wal_insert_lsn()`.
+    pub inserted: Option<Lsn>,
+    /// Out of recovery: `pg_current_wal_flush_lsn()`.
+    pub flushed: Option<Lsn>,
+    /// In recovery: `pg_last_wal_receive_lsn()`; NULL after a restart of the standby.
+    pub received: Option<Lsn>,
+    /// In recovery: `pg_last_wal_replay_lsn()`.
+    pub replayed: Option<Lsn>,
+    /// The WAL receiver, if one runs.
+    pub receiver: Option<Receiver>,
+    /// `pg_stat_replication`.
+    pub replication: Vec<Attached>,
+    /// `synchronous_standby_names`, parsed by [`SyncNames`]'s `FromStr`.
+    pub sync_names: SyncNames,
+    /// `howdah.members`, parsed; `None` when unset or empty.
+    pub members: Option<Members>,
+    /// `howdah.fence`, parsed; `None` when unset or empty.
+    pub fence: Option<FenceRecord>,
+    /// `primary_conninfo`, as set (the password is in it: it is never logged).
+    pub primary_conninfo: String,
+    /// In recovery: `pg_is_wal_replay_paused()`.
+    pub replay_paused: bool,
+    /// In recovery: the startup process waits in `RecoveryConflict*` (`pg_stat_activity`).
+    pub recovery_conflict: bool,
+    /// In recovery: `recovery_min_apply_delay` is not 0.
+    pub delayed: bool,
+    /// `default_transaction_read_only` of the system-wide settings (`pg_settings.reset_val`), so that the
+    /// probing session's own value does not matter.
+    pub read_only: bool,
+    /// `wal_retrieve_retry_interval` and `wal_receiver_timeout` have Howdah's values
+    /// (FAILOVER_PROTOCOL.md §1).
+    pub tuned: bool,
+}
+
+impl Sample {
+    /// The position that counts in an election: the greater of received and replayed on a standby, the flush
+    /// position out of recovery.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        let standby = self.received.max(self.replayed);
+        if self.in_recovery { standby } else { self.flushed }.unwrap_or(Lsn::INVALID)
+    }
+}
