@@ -1,0 +1,61 @@
+//! The HTTP side: health for load balancers and orchestrators, metrics, topology, and the dashboard.
+//!
+//! Read-only: nothing here changes the pooler, so it needs no login; it listens only where `http_listen` says.
+//! [`health`] has the status codes, [`metrics`] the names of all metrics, [`api`] the JSON, [`guard`] the bounds on
+//! connections.
+
+mod api;
+mod guard;
+mod health;
+mod metrics;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::pooler::Pooler;
+
+/// The dashboard: one file, nothing external.
+const DASHBOARD: &str = include_str!("http/dashboard.html");
+
+/// What the dashboard's page may load: itself, and JSON from here.
+const DASHBOARD_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:";
+
+type Shared = Arc<dyn Pooler>;
+
+/// Serves until `shutdown` is ready, then lets the requests in progress end.
+///
+/// # Errors
+/// What the listener fails with; failures of single connections are not errors.
+pub async fn serve(
+    listener: TcpListener,
+    pooler: Arc<dyn Pooler>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let listener = guard::Bounded::new(listener);
+    axum::serve(listener, router(pooler)).with_graceful_shutdown(shutdown).await
+}
+
+/// The routes, for those who have a server of their own.
+pub fn router(pooler: Arc<dyn Pooler>) -> Router {
+    Router::new()
+        .route("/", get(dashboard))
+        .merge(health::routes())
+        .merge(api::routes())
+        .route("/metrics", get(metrics::scrape))
+        .with_state(pooler)
+}
+
+async fn dashboard() -> impl IntoResponse {
+    let headers = [(header::CONTENT_SECURITY_POLICY, DASHBOARD_POLICY), (header::CACHE_CONTROL, "no-cache")];
+    (headers, Html(DASHBOARD))
+}
+
+#[cfg(test)]
+mod http_tests;
