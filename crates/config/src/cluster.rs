@@ -1,5 +1,7 @@
 //! Clusters: nodes that replicate from one another, and how Howdah routes to them and fails over (DESIGN.md §§2, 5, 6,
 //! 8; FAILOVER_PROTOCOL.md).
+//!
+//! Times may have a unit (`250ms`, `30s`, `2min`); a bare number is seconds. How to read a block: `table.rs`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,94 +9,107 @@ use std::time::Duration;
 use crate::keyword::{
     Balance, Consistency, Failover, OnLastNode, ReadRouting, ReadsWithoutReplica, UnsafeCommits,
 };
+use crate::kind::{
+    Bytes, Count, Hidden, Integer, Lag, Maybe, Name, Nodes, OneOf, PositiveTime, Switch, Text, Time,
+};
 use crate::secret::Secret;
+use crate::table::LIVE;
 
-/// One line of `[clusters]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cluster {
-    /// Name that `cluster=` of a database entry refers to.
-    pub name: String,
-    /// The nodes, in the order in which they were written (the order of the votes).
-    pub nodes: Vec<ClusterNode>,
+keys! {
+    /// One line of `[clusters]`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Cluster {
+        /// Name that `cluster=` of a database entry refers to.
+        name: String,
+    }
+
+    ["Nodes and connections"]
+    /// The nodes, comma separated, each `host:port` or `name@host:port`, in the order of the votes.
+    nodes: Vec<ClusterNode> as Nodes = Vec::new(), LIVE.own();
     /// User of Howdah's own connections.
-    pub user: Option<String>,
+    user: Option<String> as Name = None, LIVE.own();
     /// Password of Howdah's own connections.
-    pub password: Option<Secret>,
+    password: Option<Secret> as Maybe<Hidden> = None, LIVE.own();
     /// Database of Howdah's own connections.
-    pub dbname: String,
-    /// Who promotes.
-    pub failover: Failover,
+    dbname: String as Text = "postgres".to_owned(), LIVE.own();
+
+    ["Routing"]
     /// Whether reads go to replicas.
-    pub read_routing: ReadRouting,
-    /// How fresh a replica must be.
-    pub consistency: Consistency,
-    /// How a replica is chosen.
-    pub balance: Balance,
+    read_routing: ReadRouting as OneOf<ReadRouting> = ReadRouting::On, LIVE.own();
+    /// How fresh a replica must be for a read.
+    consistency: Consistency as OneOf<Consistency> = Consistency::Session, LIVE.own();
+    /// How one of several usable replicas is chosen.
+    balance: Balance as OneOf<Balance> = Balance::LeastLoaded, LIVE.own();
     /// How long a read waits for a replica to become fresh enough before the primary takes it.
-    pub causal_wait: Duration,
-    /// A replica further behind is not used for reads.
-    pub max_replica_lag: MaxReplicaLag,
+    causal_wait: Duration as Time = Duration::ZERO, LIVE.own();
+    /// A replica further behind, in bytes (`16MB`) or time (`5s`), is not read from; 0: no limit.
+    max_replica_lag: MaxReplicaLag as Lag = MaxReplicaLag::Unlimited, LIVE.own();
     /// What becomes of reads when no replica is usable.
-    pub reads_without_replica: ReadsWithoutReplica,
-    /// Track and replay session state.
-    pub state_tracking: bool,
+    reads_without_replica: ReadsWithoutReplica as OneOf<ReadsWithoutReplica> = ReadsWithoutReplica::Primary, LIVE.own();
+    /// Track and replay session state outside session pooling.
+    state_tracking: bool as Switch = true, LIVE.own();
+
+    ["Failover"]
+    /// Who promotes a replica when the primary is gone.
+    failover: Failover as OneOf<Failover> = Failover::Follow, LIVE.own();
     /// Time between two probes of a node.
-    pub probe_interval: Duration,
+    probe_interval: Duration as PositiveTime = Duration::from_millis(250), LIVE.own();
     /// A probe without an answer for so long has failed.
-    pub probe_timeout: Duration,
+    probe_timeout: Duration as PositiveTime = Duration::from_millis(500), LIVE.own();
     /// Longest time that work is held while there is no primary.
-    pub failover_hold: Duration,
+    failover_hold: Duration as Time = Duration::from_secs(30), LIVE.own();
     /// A standby absent for so long is taken out of the synchronous names.
-    pub member_timeout: Duration,
-    /// How long a postmaster that says "starting up" or "shutting down" is given before it counts as dead.
-    pub restart_grace: Duration,
+    member_timeout: Duration as PositiveTime = Duration::from_secs(10), LIVE.own();
+    /// How long a postmaster that is starting up or shutting down is given before it counts as dead.
+    restart_grace: Duration as Time = Duration::from_secs(2), LIVE.own();
     /// A primary is handed out only if a quorum was seen to follow it within this time.
-    pub primary_lease: Duration,
+    primary_lease: Duration as PositiveTime = Duration::from_secs(2), LIVE.own();
     /// What is done when the last synchronous standby stays away.
-    pub on_last_node: OnLastNode,
-    /// Asynchronous clusters: no replica further behind is promoted, in bytes of WAL.
-    pub max_lost_bytes: u64,
+    on_last_node: OnLastNode as OneOf<OnLastNode> = OnLastNode::Wait, LIVE.own();
+    /// Asynchronous clusters: no replica further behind than this is promoted.
+    max_lost_bytes: u64 as Bytes = 1 << 20, LIVE.own();
     /// A new cluster without standbys: its primary is taken as such without a quorum.
-    pub bootstrap: bool,
-    /// What is done with commits that replication does not protect.
-    pub unsafe_commits: UnsafeCommits,
-    /// After so many promotions within an hour Howdah stops and waits for a person. 0: no limit.
-    pub max_failovers_per_hour: u32,
-    /// Ask the new primary what became of commits that the failover interrupted (FAILOVER.md §3.5).
-    pub commit_resolution: bool,
+    bootstrap: bool as Switch = false, LIVE.own();
+    /// What is done with commits that synchronous replication does not protect.
+    unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own();
+    /// After so many promotions within an hour Howdah stops and waits for a person; 0: no limit.
+    max_failovers_per_hour: u32 as Count = 10, LIVE.own();
+    /// Ask the new primary what became of commits that the failover interrupted.
+    commit_resolution: bool as Switch = true, LIVE.own();
+}
+
+keys! {
+    /// One item of `nodes=`, with what `[nodes]` says of it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ClusterNode {
+        /// Name in SHOW NODES, logs and `[nodes]`: what stands before `@`, else the address as `host:port`.
+        name: String,
+        /// Host name, address, or directory of a Unix socket.
+        host: String,
+        /// Port.
+        port: u16,
+    }
+
+    ["Nodes"]
+    /// Among equally advanced candidates the greatest priority is promoted.
+    priority: i32 as Integer = 0, LIVE.own();
+    /// Never promoted.
+    nofailover: bool as Switch = false, LIVE.own();
+    /// Share of the reads compared with the other replicas' weights; 0: none.
+    weight: u32 as Count<0, 1000> = 1, LIVE.own();
+    /// Physical replication slot that the node streams through.
+    slot: Option<String> as Name = None, LIVE.own();
+    /// The `application_name` of its replication; unset: learned from the node.
+    application_name: Option<String> as Name = None, LIVE.own();
+    /// Node that it streams from instead of the primary; such a node has no vote.
+    cascade_of: Option<String> as Name = None, LIVE.own();
 }
 
 impl Cluster {
     /// The cluster `name` without nodes and with every default.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            nodes: Vec::new(),
-            user: None,
-            password: None,
-            dbname: "postgres".to_owned(),
-            failover: Failover::Follow,
-            read_routing: ReadRouting::On,
-            consistency: Consistency::Session,
-            balance: Balance::LeastLoaded,
-            causal_wait: Duration::ZERO,
-            max_replica_lag: MaxReplicaLag::Unlimited,
-            reads_without_replica: ReadsWithoutReplica::Primary,
-            state_tracking: true,
-            probe_interval: Duration::from_millis(250),
-            probe_timeout: Duration::from_millis(500),
-            failover_hold: Duration::from_secs(30),
-            member_timeout: Duration::from_secs(10),
-            restart_grace: Duration::from_secs(2),
-            primary_lease: Duration::from_secs(2),
-            on_last_node: OnLastNode::Wait,
-            max_lost_bytes: 1 << 20,
-            bootstrap: false,
-            unsafe_commits: UnsafeCommits::Allow,
-            max_failovers_per_hour: 10,
-            commit_resolution: true,
-        }
+        Self { name: name.into(), ..Self::default() }
     }
 
     /// The node called `name`.
@@ -104,45 +119,12 @@ impl Cluster {
     }
 }
 
-/// One item of `nodes=`, with what `[nodes]` says of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterNode {
-    /// Name in SHOW NODES, logs and `[nodes]`: what stands before `@`, else the address as `host:port`.
-    pub name: String,
-    /// Host name, address, or directory of a Unix socket.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Among equally advanced candidates the greatest priority is promoted.
-    pub priority: i32,
-    /// Never promoted.
-    pub nofailover: bool,
-    /// Share of the reads, compared with the other replicas' weights. 0: none.
-    pub weight: u32,
-    /// Physical replication slot that the node streams through.
-    pub slot: Option<String>,
-    /// The `application_name` of its replication; `None`: Howdah learns it.
-    pub application_name: Option<String>,
-    /// Name of the node that it streams from instead of the primary; such a node has no vote.
-    pub cascade_of: Option<String>,
-}
-
 impl ClusterNode {
     /// The node at `host:port`, called so, and with every default.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         let host = host.into();
-        Self {
-            name: address(&host, port),
-            host,
-            port,
-            priority: 0,
-            nofailover: false,
-            weight: 1,
-            slot: None,
-            application_name: None,
-            cascade_of: None,
-        }
+        Self { name: address(&host, port), host, port, ..Self::default() }
     }
 
     /// `host:port`, an IPv6 address in brackets.
@@ -153,7 +135,7 @@ impl ClusterNode {
 }
 
 /// `host:port`, an IPv6 address in brackets.
-pub(crate) fn address(host: &str, port: u16) -> String {
+fn address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

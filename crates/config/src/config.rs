@@ -156,14 +156,14 @@ impl Config {
     #[must_use]
     pub fn state_tracking(&self, database: &Database) -> bool {
         let cluster = self.cluster_of(database).map(|c| c.state_tracking);
-        database.routing.state_tracking.or(cluster).unwrap_or(self.settings.state_tracking)
+        database.state_tracking.or(cluster).unwrap_or(self.settings.state_tracking)
     }
 
     /// How the entry is routed; `None` without a cluster: everything goes to its host.
     #[must_use]
     pub fn routing(&self, database: &Database) -> Option<Routing> {
         let cluster = self.cluster_of(database)?;
-        let own = &database.routing;
+        let own = database;
         Some(Routing {
             read_routing: own.read_routing.unwrap_or(cluster.read_routing),
             consistency: own.consistency.unwrap_or(cluster.consistency),

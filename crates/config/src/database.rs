@@ -1,5 +1,7 @@
-//! Database entries, users and peers as they run. `None` means "not said here": the helpers of [`crate::Config`] know
-//! what applies then.
+//! Database entries, users and peers as they run (PGBOUNCER.md §§3–5, and Howdah's keys of an entry).
+//!
+//! `None` means "not said here": the helpers of [`crate::Config`] know what applies then. How to read a block:
+//! `table.rs`.
 
 use std::time::Duration;
 
@@ -7,144 +9,143 @@ use crate::cluster::MaxReplicaLag;
 use crate::keyword::{
     Balance, Consistency, LoadBalanceHosts, PoolMode, ReadRouting, ReadsWithoutReplica, Target,
 };
+use crate::kind::{Count, Hidden, Hosts, Lag, Maybe, Name, OneOf, Port, Seconds, Switch, Text, Time};
 use crate::secret::Secret;
+use crate::table::LIVE;
 
-/// One line of `[databases]` (PGBOUNCER.md §3, and Howdah's keys at the end).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Database {
-    /// The name that clients ask for; `*` for the fallback entry.
-    pub name: String,
-    /// Database on the server; `None`: the name that the client asked for.
-    pub dbname: Option<String>,
-    /// Hosts in order: names, addresses, `/dir` or `@abstract`. Empty: the server's Unix socket, unless `cluster` is set.
-    pub host: Vec<String>,
+const AUTH_QUERY: &str = "auth_query is not there yet";
+const NOT_APPLIED: &str = "not applied yet";
+const PEERING: &str = "peering is not there yet";
+
+keys! {
+    /// One line of `[databases]`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Database {
+        /// The name that clients ask for; `*` for the fallback entry.
+        name: String,
+    }
+
+    ["PgBouncer's"]
+    /// Database on the server; unset: the name that the client asked for.
+    dbname: Option<String> as Name = None, LIVE;
+    /// Names, addresses, `/directory` or `@abstract`, comma separated; unset: the server's Unix socket.
+    host: Vec<String> as Hosts = Vec::new(), LIVE;
     /// Port of all hosts.
-    pub port: u16,
+    port: u16 as Port = 5432, LIVE;
     /// Server user for every client: one pool for all of them.
-    pub user: Option<String>,
+    user: Option<String> as Name = None, LIVE;
     /// Password for the server.
-    pub password: Option<Secret>,
+    password: Option<Secret> as Maybe<Hidden> = None, LIVE;
     /// User that runs `auth_query` here.
-    pub auth_user: Option<String>,
+    auth_user: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
     /// `auth_query` of this entry.
-    pub auth_query: Option<String>,
+    auth_query: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
     /// Database that `auth_query` runs in.
-    pub auth_dbname: Option<String>,
-    /// Servers a pool may have. 0: no limit.
-    pub pool_size: Option<u32>,
+    auth_dbname: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
+    /// Servers a pool may have; 0: no limit.
+    pool_size: Option<u32> as Maybe<Count> = None, LIVE;
     /// Servers that a pool is kept at.
-    pub min_pool_size: Option<u32>,
-    /// Servers beyond the size.
-    pub reserve_pool_size: Option<u32>,
+    min_pool_size: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Servers that a pool may have beyond its size when clients wait.
+    reserve_pool_size: Option<u32> as Maybe<Count> = None, LIVE.alias("reserve_pool");
     /// Query run once on each new server before its first client.
-    pub connect_query: Option<String>,
-    /// Pooling mode.
-    pub pool_mode: Option<PoolMode>,
-    /// Longest wait for a server.
-    pub query_wait_timeout: Option<Duration>,
-    /// How the list of hosts is used; `None` behaves as round-robin and is shown as NULL.
-    pub load_balance_hosts: Option<LoadBalanceHosts>,
-    /// Servers over all pools of this entry. 0: no limit.
-    pub max_db_connections: Option<u32>,
-    /// Clients of this entry. 0: no limit.
-    pub max_db_client_connections: Option<u32>,
-    /// Longest life of a server. Zero: used once.
-    pub server_lifetime: Option<Duration>,
+    connect_query: Option<String> as Name = None, LIVE;
+    /// Pooling mode, where the user has none of its own.
+    pool_mode: Option<PoolMode> as Maybe<OneOf<PoolMode>> = None, LIVE;
+    /// Longest wait for a server, where the user has none of its own; 0: for ever.
+    query_wait_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
+    /// How a list of hosts is used; unset behaves as round-robin.
+    load_balance_hosts: Option<LoadBalanceHosts> as Maybe<OneOf<LoadBalanceHosts>> = None, LIVE;
+    /// Servers over all pools of this entry; 0: no limit.
+    max_db_connections: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Clients of this entry; 0: no limit.
+    max_db_client_connections: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Longest life of a server; 0: used once.
+    server_lifetime: Option<Duration> as Maybe<Seconds> = None, LIVE;
     /// `client_encoding` asked of the server at login.
-    pub client_encoding: Option<String>,
+    client_encoding: Option<String> as Name = None, LIVE;
     /// `datestyle` asked of the server at login.
-    pub datestyle: Option<String>,
+    datestyle: Option<String> as Name = None, LIVE;
     /// `timezone` asked of the server at login.
-    pub timezone: Option<String>,
+    timezone: Option<String> as Name = None, LIVE;
     /// `application_name` asked of the server at login.
-    pub application_name: Option<String>,
+    application_name: Option<String> as Name = None, LIVE;
+
+    ["Howdah's own"]
     /// Cluster that serves this entry, instead of `host`.
-    pub cluster: Option<String>,
+    cluster: Option<String> as Name = None, LIVE.own();
     /// Which nodes of the cluster are used.
-    pub target: Target,
-    /// What this entry says differently from its cluster.
-    pub routing: RoutingOverrides,
+    target: Target as OneOf<Target> = Target::Auto, LIVE.own();
+    /// As the cluster's key, for this entry.
+    read_routing: Option<ReadRouting> as Maybe<OneOf<ReadRouting>> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    consistency: Option<Consistency> as Maybe<OneOf<Consistency>> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    balance: Option<Balance> as Maybe<OneOf<Balance>> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    causal_wait: Option<Duration> as Maybe<Time> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    max_replica_lag: Option<MaxReplicaLag> as Maybe<Lag> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    reads_without_replica: Option<ReadsWithoutReplica> as Maybe<OneOf<ReadsWithoutReplica>> = None, LIVE.own();
+    /// Track and replay session state; unset: as the cluster or, without one, the process says.
+    state_tracking: Option<bool> as Maybe<Switch> = None, LIVE.own();
 }
 
-/// Routing keys that an entry may set for itself; `None`: as the cluster says.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RoutingOverrides {
-    /// `read_routing`
-    pub read_routing: Option<ReadRouting>,
-    /// `consistency`
-    pub consistency: Option<Consistency>,
-    /// `balance`
-    pub balance: Option<Balance>,
-    /// `causal_wait`
-    pub causal_wait: Option<Duration>,
-    /// `max_replica_lag`
-    pub max_replica_lag: Option<MaxReplicaLag>,
-    /// `reads_without_replica`
-    pub reads_without_replica: Option<ReadsWithoutReplica>,
-    /// `state_tracking`
-    pub state_tracking: Option<bool>,
+keys! {
+    /// One line of `[users]`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct User {
+        /// The client's user name.
+        name: String,
+    }
+
+    ["PgBouncer's"]
+    /// Pooling mode; wins over the database's.
+    pool_mode: Option<PoolMode> as Maybe<OneOf<PoolMode>> = None, LIVE;
+    /// Servers a pool of this user may have; wins over the database's; 0: no limit.
+    pool_size: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Servers that a pool may have beyond its size when clients wait.
+    reserve_pool_size: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Servers over all databases; 0: no limit.
+    max_user_connections: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Clients over all databases; 0: no limit.
+    max_user_client_connections: Option<u32> as Maybe<Count> = None, LIVE;
+    /// Longest query; 0: no limit.
+    query_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
+    /// Longest wait for a server; 0: for ever.
+    query_wait_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
+    /// Longest idle time inside a transaction; 0: no limit.
+    idle_transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
+    /// Longest transaction; 0: no limit.
+    transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE.not_yet(NOT_APPLIED);
+    /// Longest idle time outside a transaction; 0: no limit.
+    client_idle_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
+}
+
+keys! {
+    /// One line of `[peers]`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Peer {
+        /// The number of the peer.
+        id: u32,
+    }
+
+    ["PgBouncer's"]
+    /// Host name, address, or directory of a Unix socket.
+    host: String as Text = String::new(), LIVE.not_yet(PEERING);
+    /// Port.
+    port: u16 as Port = 6432, LIVE.not_yet(PEERING);
+    /// Connections for forwarded cancel requests; unset: `default_pool_size`.
+    pool_size: Option<u32> as Maybe<Count> = None, LIVE.not_yet(PEERING);
 }
 
 impl Database {
-    /// The entry `name = ` with nothing behind it.
+    /// The entry `name` with nothing said about it.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            dbname: None,
-            host: Vec::new(),
-            port: 5432,
-            user: None,
-            password: None,
-            auth_user: None,
-            auth_query: None,
-            auth_dbname: None,
-            pool_size: None,
-            min_pool_size: None,
-            reserve_pool_size: None,
-            connect_query: None,
-            pool_mode: None,
-            query_wait_timeout: None,
-            load_balance_hosts: None,
-            max_db_connections: None,
-            max_db_client_connections: None,
-            server_lifetime: None,
-            client_encoding: None,
-            datestyle: None,
-            timezone: None,
-            application_name: None,
-            cluster: None,
-            target: Target::Auto,
-            routing: RoutingOverrides::default(),
-        }
+        Self { name: name.into(), ..Self::default() }
     }
-}
-
-/// One line of `[users]` (PGBOUNCER.md §4).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct User {
-    /// The client's user name.
-    pub name: String,
-    /// Pooling mode; wins over the database's.
-    pub pool_mode: Option<PoolMode>,
-    /// Servers a pool of this user may have; wins over the database's. 0: no limit.
-    pub pool_size: Option<u32>,
-    /// Servers beyond the size.
-    pub reserve_pool_size: Option<u32>,
-    /// Servers over all databases. 0: no limit.
-    pub max_user_connections: Option<u32>,
-    /// Clients over all databases. 0: no limit.
-    pub max_user_client_connections: Option<u32>,
-    /// Longest query.
-    pub query_timeout: Option<Duration>,
-    /// Longest wait for a server.
-    pub query_wait_timeout: Option<Duration>,
-    /// Longest idle time inside a transaction.
-    pub idle_transaction_timeout: Option<Duration>,
-    /// Longest transaction.
-    pub transaction_timeout: Option<Duration>,
-    /// Longest idle time outside a transaction.
-    pub client_idle_timeout: Option<Duration>,
 }
 
 impl User {
@@ -153,17 +154,4 @@ impl User {
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
-}
-
-/// One line of `[peers]` (PGBOUNCER.md §5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The number of the peer.
-    pub id: u32,
-    /// Host name, address, or directory of a Unix socket.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Connections for forwarded cancel requests; `None`: `default_pool_size`.
-    pub pool_size: Option<u32>,
 }

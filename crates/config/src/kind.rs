@@ -7,13 +7,29 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cluster::MaxReplicaLag;
+use crate::cluster::{ClusterNode, MaxReplicaLag};
 use crate::list::List;
 use crate::secret::Secret;
 use crate::units;
 
+/// How a value looks in TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A string.
+    Text,
+    /// A bare number.
+    Number,
+    /// `true` or `false`.
+    Truth,
+    /// An array of strings.
+    Array,
+}
+
 /// A kind of value.
 pub(crate) trait Kind {
+    /// How it looks in TOML.
+    const SHAPE: Shape = Shape::Text;
+
     /// What a field of this kind holds.
     type Value;
 
@@ -53,6 +69,7 @@ impl<W: Word> Kind for OneOf<W> {
 pub(crate) struct Maybe<K>(PhantomData<K>);
 
 impl<K: Kind> Kind for Maybe<K> {
+    const SHAPE: Shape = K::SHAPE;
     type Value = Option<K::Value>;
 
     fn parse(text: &str) -> Result<Self::Value, String> {
@@ -72,6 +89,7 @@ impl<K: Kind> Kind for Maybe<K> {
 pub(crate) struct Flag;
 
 impl Kind for Flag {
+    const SHAPE: Shape = Shape::Truth;
     type Value = bool;
 
     fn parse(text: &str) -> Result<bool, String> {
@@ -91,6 +109,7 @@ impl Kind for Flag {
 pub(crate) struct Switch;
 
 impl Kind for Switch {
+    const SHAPE: Shape = Shape::Truth;
     type Value = bool;
 
     fn parse(text: &str) -> Result<bool, String> {
@@ -110,6 +129,7 @@ impl Kind for Switch {
 pub(crate) struct Count<const MIN: u32 = 0, const MAX: u32 = { i32::MAX as u32 }>;
 
 impl<const MIN: u32, const MAX: u32> Kind for Count<MIN, MAX> {
+    const SHAPE: Shape = Shape::Number;
     type Value = u32;
 
     fn parse(text: &str) -> Result<u32, String> {
@@ -132,6 +152,7 @@ impl<const MIN: u32, const MAX: u32> Kind for Count<MIN, MAX> {
 pub(crate) struct Integer;
 
 impl Kind for Integer {
+    const SHAPE: Shape = Shape::Number;
     type Value = i32;
 
     fn parse(text: &str) -> Result<i32, String> {
@@ -147,6 +168,7 @@ impl Kind for Integer {
 pub(crate) struct Port;
 
 impl Kind for Port {
+    const SHAPE: Shape = Shape::Number;
     type Value = u16;
 
     fn parse(text: &str) -> Result<u16, String> {
@@ -178,6 +200,7 @@ impl Kind for Mode {
 pub(crate) struct Seconds;
 
 impl Kind for Seconds {
+    const SHAPE: Shape = Shape::Number;
     type Value = Duration;
 
     fn parse(text: &str) -> Result<Duration, String> {
@@ -193,6 +216,7 @@ impl Kind for Seconds {
 pub(crate) struct WholeSeconds;
 
 impl Kind for WholeSeconds {
+    const SHAPE: Shape = Shape::Number;
     type Value = Duration;
 
     fn parse(text: &str) -> Result<Duration, String> {
@@ -209,6 +233,7 @@ impl Kind for WholeSeconds {
 pub(crate) struct Milliseconds;
 
 impl Kind for Milliseconds {
+    const SHAPE: Shape = Shape::Number;
     type Value = Duration;
 
     fn parse(text: &str) -> Result<Duration, String> {
@@ -333,6 +358,7 @@ impl Kind for File {
 pub(crate) struct Items;
 
 impl Kind for Items {
+    const SHAPE: Shape = Shape::Array;
     type Value = List;
 
     fn parse(text: &str) -> Result<List, String> {
@@ -348,6 +374,7 @@ impl Kind for Items {
 pub(crate) struct Hosts;
 
 impl Kind for Hosts {
+    const SHAPE: Shape = Shape::Array;
     type Value = Vec<String>;
 
     fn parse(text: &str) -> Result<Vec<String>, String> {
@@ -357,6 +384,58 @@ impl Kind for Hosts {
     fn print(value: &Vec<String>) -> Option<String> {
         (!value.is_empty()).then(|| value.join(","))
     }
+}
+
+/// The nodes of a cluster: `host:port` or `name@host:port`, comma separated; an IPv6 address in brackets.
+pub(crate) struct Nodes;
+
+impl Kind for Nodes {
+    const SHAPE: Shape = Shape::Array;
+    type Value = Vec<ClusterNode>;
+
+    fn parse(text: &str) -> Result<Vec<ClusterNode>, String> {
+        List::new(text).iter().map(node).collect()
+    }
+
+    fn print(value: &Vec<ClusterNode>) -> Option<String> {
+        let items = value.iter().map(|node| match node.address() {
+            address if address == node.name => address,
+            address => format!("{}@{address}", node.name),
+        });
+        (!value.is_empty()).then(|| items.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// PostgreSQL's port, for a node that is written without one.
+const DEFAULT_PORT: u16 = 5432;
+
+fn node(item: &str) -> Result<ClusterNode, String> {
+    let expected = || format!("nodes as host:port or name@host:port, which {item} is not");
+    // An abstract socket's name begins with @: only what stands before an @ is a name.
+    let (name, address) = match item.split_once('@') {
+        Some((name, address)) if !name.is_empty() => (Some(name), address),
+        _ => (None, item),
+    };
+    let (host, port) = split_port(address).ok_or_else(expected)?;
+    let mut node = ClusterNode::new(host, port);
+    if let Some(name) = name {
+        node.name = name.to_owned();
+    }
+    Ok(node)
+}
+
+fn split_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+    } else if let Some((host, port)) = address.rsplit_once(':') {
+        // Without brackets an IPv6 address cannot be told from its port.
+        (!host.contains(':')).then_some((host, Some(port)))?
+    } else {
+        (address, None)
+    };
+    let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok().filter(|port| *port > 0))?;
+    (!host.is_empty()).then_some((host, port))
 }
 
 /// A password.

@@ -7,6 +7,8 @@
 
 #[macro_use]
 mod keyword;
+#[macro_use]
+mod table;
 mod cluster;
 mod config;
 mod database;
@@ -15,13 +17,12 @@ mod kind;
 mod list;
 mod secret;
 mod settings;
-mod settings_default;
 mod units;
 mod userlist;
 
 pub use cluster::{Cluster, ClusterNode, MaxReplicaLag};
 pub use config::{Config, Routing};
-pub use database::{Database, Peer, RoutingOverrides, User};
+pub use database::{Database, Peer, User};
 pub use diagnostic::{Diagnostic, Severity};
 pub use keyword::{
     AuthType, Balance, Consistency, Failover, LoadBalanceHosts, LogFormat, OnLastNode, PoolMode, ReadRouting,
@@ -29,5 +30,6 @@ pub use keyword::{
 };
 pub use list::List;
 pub use secret::Secret;
-pub use settings::{ClientTls, ServerTls, Settings};
+pub use settings::Settings;
+pub use table::Effect;
 pub use userlist::UserList;

@@ -1,255 +1,271 @@
-//! The `[pgbouncer]` section (`[settings]` in howdah.toml) as it runs: one public field a setting, typed.
+//! The `[pgbouncer]` section (`[settings]` in howdah.toml) as it runs: one block a setting (PGBOUNCER.md §2, then
+//! Howdah's own).
 //!
-//! What each is called in a file, how it is parsed and printed, whether RELOAD changes it and what it means in a
-//! sentence is in the table (`table/`), from which SHOW CONFIG and docs/settings.md are generated. A time of zero means
-//! "off" and a count of zero means "no limit" unless the field says otherwise, as in PgBouncer.
+//! A time of zero means "off" and a count of zero "no limit" unless the sentence says otherwise, as in PgBouncer. Files
+//! are relative to the working directory. What a block is made of: `table.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::keyword::{AuthType, LogFormat, PoolMode, SslMode, SyslogFacility};
+use crate::kind::{
+    CheckQuery, Count, File, Flag, Items, Milliseconds, Mode, Name, OneOf, Port, Seconds, Switch, Text,
+    WholeSeconds,
+};
 use crate::list::List;
+use crate::table::{LIVE, START};
 
-/// Everything that is set for the whole process. The fields follow PGBOUNCER.md §2, then Howdah's own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    // Generic.
-    /// File that log lines are appended to; `None`: standard error only.
-    pub logfile: Option<PathBuf>,
+/// The default `auth_query`: name and secret of a role that may log in, no secret once its validity has passed.
+const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
+                          FROM pg_authid WHERE rolname=$1 AND rolcanlogin";
+
+const DNS: &str = "names are resolved by the system; no cache of our own yet";
+const TLS: &str = "TLS is not there yet";
+const SYSLOG: &str = "syslog is not there yet";
+const NOT_APPLIED: &str = "not applied yet";
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+keys! {
+    /// Everything that is set for the whole process.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Settings {}
+
+    ["Generic"]
+    /// File that log lines are appended to; unset: standard error only.
+    logfile: Option<PathBuf> as File = None, LIVE;
     /// File that holds the process id while running.
-    pub pidfile: Option<PathBuf>,
-    /// TCP addresses to listen on; `*` is every address, an empty list none (Unix socket only).
-    pub listen_addr: List,
-    /// TCP port, and the number in the Unix socket's name. 0: no TCP.
-    pub listen_port: u16,
+    pidfile: Option<PathBuf> as File = None, START;
+    /// TCP addresses to listen on, comma separated; `*` is every address, unset none (Unix socket only).
+    listen_addr: List as Items = List::default(), START;
+    /// TCP port, and the number in the Unix socket's name.
+    listen_port: u16 as Port = 6432, START;
     /// Length of the kernel's queue of connections not yet accepted.
-    pub listen_backlog: u32,
+    listen_backlog: u32 as Count = 128, START;
     /// Directory of the Unix socket; `@name` is an abstract one, empty none.
-    pub unix_socket_dir: String,
+    unix_socket_dir: String as Text = "/tmp".to_owned(), START;
     /// Permission bits of the Unix socket.
-    pub unix_socket_mode: u32,
+    unix_socket_mode: u32 as Mode = 0o777, START;
     /// Group that owns the Unix socket.
-    pub unix_socket_group: Option<String>,
+    unix_socket_group: Option<String> as Name = None, START.not_yet(NOT_APPLIED);
     /// User that the process becomes after the start.
-    pub user: Option<String>,
+    user: Option<String> as Name = None, START.null().not_yet(NOT_APPLIED);
     /// Pooling mode where neither user nor database has its own.
-    pub pool_mode: PoolMode,
+    pool_mode: PoolMode as OneOf<PoolMode> = PoolMode::Session, LIVE;
     /// Most clients at one time.
-    pub max_client_conn: u32,
-    /// Servers a pool may have, where neither user nor database has its own. 0: no limit.
-    pub default_pool_size: u32,
+    max_client_conn: u32 as Count = 100, LIVE;
+    /// Servers a pool may have, where neither user nor database has its own; 0: no limit.
+    default_pool_size: u32 as Count = 20, LIVE;
     /// Servers that a pool with clients is kept at.
-    pub min_pool_size: u32,
+    min_pool_size: u32 as Count = 0, LIVE;
     /// Servers that a pool may have beyond its size when clients wait.
-    pub reserve_pool_size: u32,
+    reserve_pool_size: u32 as Count = 0, LIVE;
     /// How long a client must have waited before the reserve is used.
-    pub reserve_pool_timeout: Duration,
-    /// Servers a database may have over all its pools. 0: no limit.
-    pub max_db_connections: u32,
-    /// Clients a database may have. 0: no limit.
-    pub max_db_client_connections: u32,
-    /// Servers a user may have over all databases. 0: no limit.
-    pub max_user_connections: u32,
-    /// Clients a user may have. 0: no limit.
-    pub max_user_client_connections: u32,
+    reserve_pool_timeout: Duration as Seconds = seconds(5), LIVE;
+    /// Servers a database may have over all its pools; 0: no limit.
+    max_db_connections: u32 as Count = 0, LIVE;
+    /// Clients a database may have; 0: no limit.
+    max_db_client_connections: u32 as Count = 0, LIVE;
+    /// Servers a user may have over all databases; 0: no limit.
+    max_user_connections: u32 as Count = 0, LIVE;
+    /// Clients a user may have; 0: no limit.
+    max_user_client_connections: u32 as Count = 0, LIVE;
     /// Use the server that has been idle longest rather than the one used last.
-    pub server_round_robin: bool,
+    server_round_robin: bool as Flag = false, LIVE;
     /// PostgreSQL parameters tracked for each client beyond the standard five.
-    pub track_extra_parameters: List,
+    track_extra_parameters: List as Items = List::new("IntervalStyle"), START;
     /// Startup parameters that are accepted and dropped.
-    pub ignore_startup_parameters: List,
+    ignore_startup_parameters: List as Items = List::default(), LIVE;
     /// This process's number among its peers; 0: no peering.
-    pub peer_id: u32,
+    peer_id: u32 as Count<0, 16383> = 0, LIVE.not_yet("peering is not there yet");
     /// Refuse the simple query protocol.
-    pub disable_pqexec: bool,
+    disable_pqexec: bool as Flag = false, START.not_yet(NOT_APPLIED);
     /// Append the client's address to its application_name.
-    pub application_name_add_host: bool,
+    application_name_add_host: bool as Flag = false, LIVE.not_yet(NOT_APPLIED);
     /// The file that RELOAD reads.
-    pub conffile: Option<PathBuf>,
-    /// Name of the service (Windows, and syslog).
-    pub job_name: String,
+    conffile: Option<PathBuf> as File = None, LIVE.null();
+    /// Name of the service (Windows).
+    job_name: String as Text = "pgbouncer".to_owned(), START.alias("service_name").not_yet("there is no Windows service");
     /// How often averages are made and the statistics line is logged.
-    pub stats_period: Duration,
-    /// Prepared statements kept on a server in transaction and statement pooling. 0: not tracked.
-    pub max_prepared_statements: u32,
+    stats_period: Duration as Seconds = seconds(60), LIVE;
+    /// Prepared statements kept on a server in transaction and statement pooling; 0: not tracked.
+    max_prepared_statements: u32 as Count = 200, LIVE;
     /// Iterations of SCRAM secrets made from plain passwords.
-    pub scram_iterations: u32,
+    scram_iterations: u32 as Count<1> = 4096, LIVE;
 
-    // Authentication.
+    ["Authentication"]
     /// How clients prove who they are.
-    pub auth_type: AuthType,
-    /// The user list, relative to the working directory.
-    pub auth_file: Option<PathBuf>,
+    auth_type: AuthType as OneOf<AuthType> = AuthType::Md5, LIVE;
+    /// The user list.
+    auth_file: Option<PathBuf> as File = None, LIVE.null();
     /// The HBA file, for `auth_type = hba`.
-    pub auth_hba_file: Option<PathBuf>,
+    auth_hba_file: Option<PathBuf> as File = None, LIVE.not_yet("HBA is not there yet");
     /// The ident map file.
-    pub auth_ident_file: Option<PathBuf>,
+    auth_ident_file: Option<PathBuf> as File = None, LIVE.not_yet("ident maps are not there yet");
     /// User that runs `auth_query`.
-    pub auth_user: Option<String>,
+    auth_user: Option<String> as Name = None, LIVE.null().not_yet("auth_query is not there yet");
     /// Query that yields name and secret of a user who is not in `auth_file`.
-    pub auth_query: String,
-    /// Database that `auth_query` runs in; `None`: the client's own.
-    pub auth_dbname: Option<String>,
+    auth_query: String as Text = AUTH_QUERY.to_owned(), LIVE.not_yet("auth_query is not there yet");
+    /// Database that `auth_query` runs in; unset: the client's own.
+    auth_dbname: Option<String> as Name = None, LIVE.null().not_yet("auth_query is not there yet");
     /// Options of `auth_type = ldap`.
-    pub auth_ldap_options: Option<String>,
+    auth_ldap_options: Option<String> as Name = None, LIVE.null().not_yet("LDAP is not there yet");
 
-    // Logging.
+    ["Logging"]
     /// Log to syslog.
-    pub syslog: bool,
+    syslog: bool as Flag = false, LIVE.not_yet(SYSLOG);
     /// Name in syslog.
-    pub syslog_ident: String,
+    syslog_ident: String as Text = "pgbouncer".to_owned(), LIVE.not_yet(SYSLOG);
     /// Facility in syslog.
-    pub syslog_facility: SyslogFacility,
+    syslog_facility: SyslogFacility as OneOf<SyslogFacility> = SyslogFacility::Daemon, LIVE.not_yet(SYSLOG);
     /// Log successful logins.
-    pub log_connections: bool,
+    log_connections: bool as Flag = true, LIVE;
     /// Log disconnections with their reason.
-    pub log_disconnections: bool,
+    log_disconnections: bool as Flag = true, LIVE;
     /// Log the errors that the pooler itself sends to clients.
-    pub log_pooler_errors: bool,
+    log_pooler_errors: bool as Flag = true, LIVE;
     /// Log the statistics line every `stats_period`.
-    pub log_stats: bool,
-    /// 0 to 3: how much more is logged.
-    pub verbose: u32,
+    log_stats: bool as Flag = true, LIVE.not_yet("there is no statistics line yet");
+    /// How much more is logged, 0 to 3.
+    verbose: u32 as Count = 0, LIVE;
 
-    // Console.
+    ["Console"]
     /// Users who may do everything on the console.
-    pub admin_users: List,
+    admin_users: List as Items = List::default(), LIVE;
     /// Users who may use SHOW on the console.
-    pub stats_users: List,
+    stats_users: List as Items = List::default(), LIVE;
 
-    // Server health and timeouts.
+    ["Server health and timeouts"]
     /// Query that resets a server before its next client, in session pooling.
-    pub server_reset_query: String,
+    server_reset_query: String as Text = "DISCARD ALL".to_owned(), LIVE;
     /// Run it in every pooling mode.
-    pub server_reset_query_always: bool,
-    /// A server idle for longer is checked before use. Zero: always.
-    pub server_check_delay: Duration,
-    /// Query of that check: `None` no check, `Some("")` an empty query.
-    pub server_check_query: Option<String>,
+    server_reset_query_always: bool as Flag = false, LIVE;
+    /// A server idle for longer is checked before use; 0: always.
+    server_check_delay: Duration as Seconds = seconds(30), LIVE;
+    /// Query of that check; `<empty>` is an empty query, an empty text no check.
+    server_check_query: Option<String> as CheckQuery = Some(String::new()), LIVE;
     /// Close servers that must go at the end of the transaction even in session pooling.
-    pub server_fast_close: bool,
-    /// A server older than this is closed when unused. Zero: used once.
-    pub server_lifetime: Duration,
-    /// A server idle for longer is closed. Zero: never.
-    pub server_idle_timeout: Duration,
+    server_fast_close: bool as Flag = false, LIVE.not_yet(NOT_APPLIED);
+    /// A server older than this is closed when unused; 0: used once.
+    server_lifetime: Duration as Seconds = seconds(3600), LIVE;
+    /// A server idle for longer is closed; 0: never.
+    server_idle_timeout: Duration as Seconds = seconds(600), LIVE;
     /// Longest time to connect and log in to a server.
-    pub server_connect_timeout: Duration,
+    server_connect_timeout: Duration as Seconds = seconds(15), LIVE;
     /// Pause after a failed connect or login to a server.
-    pub server_login_retry: Duration,
+    server_login_retry: Duration as Seconds = seconds(15), LIVE;
     /// Longest time for a client's login.
-    pub client_login_timeout: Duration,
+    client_login_timeout: Duration as Seconds = seconds(60), LIVE;
     /// An automatic database (of `*`) unused for longer is forgotten.
-    pub autodb_idle_timeout: Duration,
-    /// A pool without clients and servers for longer is forgotten. Zero: never.
-    pub pool_idle_timeout: Duration,
+    autodb_idle_timeout: Duration as Seconds = seconds(3600), LIVE.not_yet(NOT_APPLIED);
+    /// A pool without clients and servers for longer is forgotten; 0: never.
+    pool_idle_timeout: Duration as Seconds = Duration::ZERO, LIVE.not_yet(NOT_APPLIED);
     /// Longest life of a DNS answer.
-    pub dns_max_ttl: Duration,
+    dns_max_ttl: Duration as Seconds = seconds(15), LIVE.not_yet(DNS);
     /// Life of a DNS failure.
-    pub dns_nxdomain_ttl: Duration,
-    /// How often a zone's serial is looked at. Zero: never.
-    pub dns_zone_check_period: Duration,
-    /// resolv.conf for look-ups; `None`: the system's.
-    pub resolv_conf: Option<PathBuf>,
-    /// A waiting client gets a NOTICE after this. Zero: never.
-    pub query_wait_notify: Duration,
+    dns_nxdomain_ttl: Duration as Seconds = seconds(15), LIVE.not_yet(DNS);
+    /// How often a zone's serial is looked at; 0: never.
+    dns_zone_check_period: Duration as Seconds = Duration::ZERO, LIVE.not_yet(DNS);
+    /// resolv.conf for look-ups; unset: the system's.
+    resolv_conf: Option<PathBuf> as File = None, START.not_yet(DNS);
+    /// A waiting client gets a NOTICE after this; 0: never.
+    query_wait_notify: Duration as Seconds = seconds(5), LIVE.not_yet(NOT_APPLIED);
     /// NOTICE for every login.
-    pub login_notify_message: String,
+    login_notify_message: String as Text = String::new(), LIVE.not_yet(NOT_APPLIED);
 
-    // Dangerous timeouts.
-    /// A query that runs for longer ends with its client. Zero: never.
-    pub query_timeout: Duration,
-    /// A client that waits for a server for longer is disconnected. Zero: waits for ever.
-    pub query_wait_timeout: Duration,
+    ["Dangerous timeouts"]
+    /// A query that runs for longer ends with its client; 0: never.
+    query_timeout: Duration as Seconds = Duration::ZERO, LIVE;
+    /// A client that waits for a server for longer is disconnected; 0: waits for ever.
+    query_wait_timeout: Duration as Seconds = seconds(120), LIVE;
     /// A cancel request that waits for longer is dropped.
-    pub cancel_wait_timeout: Duration,
-    /// A client idle for longer, outside a transaction, is disconnected. Zero: never.
-    pub client_idle_timeout: Duration,
-    /// A client idle inside a transaction for longer is disconnected. Zero: never.
-    pub idle_transaction_timeout: Duration,
-    /// A client whose transaction lasts longer is disconnected. Zero: never.
-    pub transaction_timeout: Duration,
+    cancel_wait_timeout: Duration as Seconds = seconds(10), LIVE.not_yet(NOT_APPLIED);
+    /// A client idle for longer, outside a transaction, is disconnected; 0: never.
+    client_idle_timeout: Duration as Seconds = Duration::ZERO, LIVE;
+    /// A client idle inside a transaction for longer is disconnected; 0: never.
+    idle_transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE;
+    /// A client whose transaction lasts longer is disconnected; 0: never.
+    transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE.not_yet(NOT_APPLIED);
     /// Longest time for SUSPEND and `-R`; then connections that cannot be flushed are dropped.
-    pub suspend_timeout: Duration,
+    suspend_timeout: Duration as Seconds = seconds(10), LIVE.not_yet(NOT_APPLIED);
 
-    // TLS.
-    /// TLS towards clients.
-    pub client_tls: ClientTls,
-    /// TLS towards servers.
-    pub server_tls: ServerTls,
+    ["TLS towards clients"]
+    /// What is demanded of TLS.
+    client_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Disable, LIVE.not_yet(TLS);
+    /// Private key.
+    client_tls_key_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Certificate.
+    client_tls_cert_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Authorities for the clients' certificates.
+    client_tls_ca_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Versions, in OpenSSL's words.
+    client_tls_protocols: String as Text = "secure".to_owned(), LIVE.not_yet(TLS);
+    /// Cipher suites up to TLS 1.2, in OpenSSL's words.
+    client_tls_ciphers: String as Text = "default".to_owned(), LIVE.not_yet(TLS);
+    /// Cipher suites of TLS 1.3, in OpenSSL's words.
+    client_tls13_ciphers: String as Text = String::new(), LIVE.not_yet(TLS);
+    /// Curve for the key exchange.
+    client_tls_ecdhcurve: String as Text = "auto".to_owned(), LIVE.not_yet(TLS);
+    /// Parameters of the DHE key exchange.
+    client_tls_dheparams: String as Text = "auto".to_owned(), LIVE.not_yet(TLS);
 
-    // Low level.
+    ["TLS towards servers"]
+    /// What is demanded of TLS.
+    server_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Prefer, LIVE.not_yet(TLS);
+    /// Authorities for the servers' certificates.
+    server_tls_ca_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Private key.
+    server_tls_key_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Certificate.
+    server_tls_cert_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    /// Versions, in OpenSSL's words.
+    server_tls_protocols: String as Text = "secure".to_owned(), LIVE.not_yet(TLS);
+    /// Cipher suites up to TLS 1.2, in OpenSSL's words.
+    server_tls_ciphers: String as Text = "default".to_owned(), LIVE.not_yet(TLS);
+    /// Cipher suites of TLS 1.3, in OpenSSL's words.
+    server_tls13_ciphers: String as Text = String::new(), LIVE.not_yet(TLS);
+
+    ["Low level"]
     /// Size of a buffer, in bytes.
-    pub pkt_buf: u32,
+    pkt_buf: u32 as Count<1> = 4096, START.not_yet("buffers have sizes of their own");
     /// Largest packet let through, in bytes.
-    pub max_packet_size: u32,
-    /// How many buffers of one connection are handled before the others have their turn.
-    pub sbuf_loopcnt: u32,
+    max_packet_size: u32 as Count<1> = i32::MAX.unsigned_abs(), LIVE;
+    /// How many buffers of one connection are handled before the others have their turn; 0: no limit.
+    sbuf_loopcnt: u32 as Count = 5, LIVE.not_yet("the runtime shares out turns by itself");
     /// Let several processes listen on one port.
-    pub so_reuseport: bool,
-    /// Accept a connection only once it has sent something; seconds for the kernel, 0: off.
-    pub tcp_defer_accept: u32,
-    /// Kernel socket buffer in bytes. 0: the system's.
-    pub tcp_socket_buffer: u32,
-    /// TCP keepalive on.
-    pub tcp_keepalive: bool,
-    /// Lost keepalives until the connection is dead. 0: the system's.
-    pub tcp_keepcnt: u32,
-    /// Idle time until the first keepalive, whole seconds. Zero: the system's.
-    pub tcp_keepidle: Duration,
-    /// Time between keepalives, whole seconds. Zero: the system's.
-    pub tcp_keepintvl: Duration,
-    /// Longest time that sent data may stay unacknowledged (written in milliseconds). Zero: the system's.
-    pub tcp_user_timeout: Duration,
+    so_reuseport: bool as Flag = false, START;
+    /// Accept a connection only once it has sent something (Linux); 0: at once.
+    tcp_defer_accept: u32 as Count = 1, LIVE.not_yet(NOT_APPLIED);
+    /// Kernel socket buffer in bytes; 0: the system's.
+    tcp_socket_buffer: u32 as Count = 0, LIVE.not_yet(NOT_APPLIED);
+    /// TCP keepalive.
+    tcp_keepalive: bool as Flag = true, LIVE;
+    /// Lost keepalives until the connection is dead; 0: the system's.
+    tcp_keepcnt: u32 as Count = 0, LIVE;
+    /// Seconds idle until the first keepalive; 0: the system's.
+    tcp_keepidle: Duration as WholeSeconds = Duration::ZERO, LIVE;
+    /// Seconds between keepalives; 0: the system's.
+    tcp_keepintvl: Duration as WholeSeconds = Duration::ZERO, LIVE;
+    /// Milliseconds that sent data may stay unacknowledged; 0: the system's.
+    tcp_user_timeout: Duration as Milliseconds = Duration::ZERO, LIVE;
 
-    // Howdah's own.
-    /// Address of metrics, health, topology and dashboard; `None`: off.
-    pub http_listen: Option<String>,
-    /// Threads that serve connections. 0: one a core.
-    pub worker_threads: u32,
-    /// Track and replay session state outside session pooling, where neither database nor cluster says otherwise.
-    pub state_tracking: bool,
+    ["Howdah's own"]
+    /// Address and port of metrics, health, topology and dashboard; unset: off.
+    http_listen: Option<String> as Name = None, START.own();
+    /// Threads that serve connections; 0: one a core.
+    worker_threads: u32 as Count<0, 1024> = 0, START.own();
+    /// Track and replay session state outside session pooling, where neither database nor cluster says otherwise; howdah.toml has it on by default.
+    state_tracking: bool as Switch = false, LIVE.own();
     /// Form of the log lines.
-    pub log_format: LogFormat,
+    log_format: LogFormat as OneOf<LogFormat> = LogFormat::Pgbouncer, START.own();
 }
 
-/// The `client_tls_*` settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientTls {
-    /// `client_tls_sslmode`
-    pub sslmode: SslMode,
-    /// `client_tls_key_file`
-    pub key_file: Option<PathBuf>,
-    /// `client_tls_cert_file`
-    pub cert_file: Option<PathBuf>,
-    /// `client_tls_ca_file`
-    pub ca_file: Option<PathBuf>,
-    /// `client_tls_protocols`, in OpenSSL's words
-    pub protocols: String,
-    /// `client_tls_ciphers`, in OpenSSL's words
-    pub ciphers: String,
-    /// `client_tls13_ciphers`, in OpenSSL's words
-    pub tls13_ciphers: String,
-    /// `client_tls_ecdhcurve`
-    pub ecdhcurve: String,
-    /// `client_tls_dheparams`
-    pub dheparams: String,
-}
-
-/// The `server_tls_*` settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerTls {
-    /// `server_tls_sslmode`
-    pub sslmode: SslMode,
-    /// `server_tls_ca_file`
-    pub ca_file: Option<PathBuf>,
-    /// `server_tls_key_file`
-    pub key_file: Option<PathBuf>,
-    /// `server_tls_cert_file`
-    pub cert_file: Option<PathBuf>,
-    /// `server_tls_protocols`, in OpenSSL's words
-    pub protocols: String,
-    /// `server_tls_ciphers`, in OpenSSL's words
-    pub ciphers: String,
-    /// `server_tls13_ciphers`, in OpenSSL's words
-    pub tls13_ciphers: String,
+impl Settings {
+    /// The defaults of howdah.toml: PgBouncer's, with state tracking on (DESIGN.md §7).
+    #[must_use]
+    pub fn toml_default() -> Self {
+        Self { state_tracking: true, ..Self::default() }
+    }
 }
