@@ -1,0 +1,72 @@
+//! The socket of a server: TCP or Unix. Polled, not awaited, so that one task can own it together with the
+//! client's (DESIGN.md section 4; PERFORMANCE.md: `poll_read` clears readiness after a short read).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Reads into `buffer`; 0 bytes is the end.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buffer);
+        let done = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
+        };
+        done.map_ok(|()| read.filled().len())
+    }
+
+    /// Writes some of `bytes`.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    /// Whether the server has said something, or has gone, while nobody listened; for an idle connection either
+    /// means that it is not to be used as it is. No system call unless the socket is marked as readable.
+    pub fn is_disturbed(&mut self) -> bool {
+        let mut byte = [0_u8; 1];
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Unix(stream) => stream.try_read(&mut byte),
+        };
+        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// The server's address; `None` for a Unix socket.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Our own address; `None` for a Unix socket.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
