@@ -52,7 +52,3 @@ impl Averager {
         averages
     }
 }
-
-#[cfg(test)]
-#[path = "averages_tests.rs"]
-mod averages_tests;

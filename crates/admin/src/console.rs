@@ -387,8 +387,3 @@ async fn maintenance(pooler: &dyn Pooler, cluster: &str, on: bool) -> Result<Rep
     pooler.maintenance(cluster, on).await?;
     Ok(Reply::done("MAINTENANCE"))
 }
-
-#[cfg(test)]
-mod console_tests;
-#[cfg(test)]
-mod parse_tests;

@@ -9,6 +9,8 @@ mod guard;
 mod health;
 mod metrics;
 
+pub use metrics::{documentation, text as metrics_text};
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -56,6 +58,3 @@ async fn dashboard() -> impl IntoResponse {
     let headers = [(header::CONTENT_SECURITY_POLICY, DASHBOARD_POLICY), (header::CACHE_CONTROL, "no-cache")];
     (headers, Html(DASHBOARD))
 }
-
-#[cfg(test)]
-mod http_tests;

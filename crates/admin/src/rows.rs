@@ -23,6 +23,3 @@ pub use process::{
     ConfigRow, FdRow, ListCounts, ListRow, MemRow, PauseState, PoolerState, RouteRow, StateRow,
 };
 pub use stats::{Averages, AveragesRow, StatsRow, TotalRow, Totals, TotalsRow, totals};
-
-#[cfg(test)]
-mod rows_tests;
