@@ -1,7 +1,7 @@
 //! Holding back: PAUSE, plain holds, invalidation by epoch (RECONNECT, RELOAD), and the fence of a failover.
 
 use crate::effect::{CloseReason, Effect};
-use crate::ids::{PoolId, Time};
+use crate::ids::{PoolId, ServerId, Time};
 use crate::pools::Pools;
 use std::hash::Hash;
 
@@ -72,6 +72,12 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         self.pools.get(pool.0).is_some_and(|record| record.stale > 0)
     }
 
+    /// A server of before the last invalidation: it will be closed when it comes back (`close_needed`).
+    pub fn is_stale(&self, server: ServerId) -> bool {
+        let Some(record) = self.servers.get(server.0) else { return false };
+        self.pools.get(record.pool.0).is_some_and(|pool| pool.epoch != record.epoch)
+    }
+
     /// Failover: invalidates, and hands nothing out until [`Pools::unfence`] with this epoch or a later one. A later fence
     /// raises the epoch, an earlier one does not lower it.
     pub fn fence(&mut self, now: Time, pool: PoolId, until_epoch: u64) {
@@ -93,6 +99,11 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
             }
             None => true,
         }
+    }
+
+    /// The pool is fenced.
+    pub fn is_fenced(&self, pool: PoolId) -> bool {
+        self.pools.get(pool.0).is_some_and(|record| record.holds.fenced.is_some())
     }
 
     /// KILL: pauses, marks every server for closing, and takes the waiters out. The owner ends the leased sessions itself.
