@@ -1,11 +1,13 @@
 //! The project's own commands, started by the cargo aliases `xtask`, `ci` and `demo`.
 //!
-//! [`tidy`] holds the numbers of CONTRIBUTING.md, [`ci`] runs everything that CI runs, [`demo`] builds and starts the demo. Read `tidy/mod.rs` first: it is what fails most builds.
+//! [`tidy`] holds the numbers of CONTRIBUTING.md, [`ci`] runs everything that CI runs, [`compare`] measures Howdah
+//! beside PgBouncer, [`demo`] builds and starts the demo. Read `tidy/mod.rs` first: it is what fails most builds.
 
 // A command's output is what it is for.
 #![allow(clippy::print_stdout)]
 
 mod ci;
+mod compare;
 mod demo;
 mod process;
 mod tidy;
@@ -32,6 +34,8 @@ enum Command {
     Tidy(tidy::Options),
     /// Run everything that CI runs, in order, with the time of each step.
     Ci(ci::Options),
+    /// Measure Howdah, PgBouncer and a direct connection in interleaved rounds.
+    Compare(compare::Options),
     /// Build everything that the demo needs and start it; the arguments go to `howdah demo`.
     Demo(demo::Options),
 }
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Tidy(options) => tidy::run(&root, &options),
         Command::Ci(options) => ci::run(&root, &options),
+        Command::Compare(options) => compare::run(&root, &options),
         Command::Demo(options) => demo::run(&root, &options),
     };
     match outcome {

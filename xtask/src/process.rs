@@ -22,6 +22,23 @@ pub(crate) fn run_to_success(command: &mut Command) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}").into()) }
 }
 
+/// Runs a program to its end and returns what it wrote to standard output; an error unless it ended with 0.
+pub(crate) fn output_of(command: &mut Command) -> Result<String, Failure> {
+    let shown = describe(command);
+    let output = command.output().map_err(|error| format!("cannot start `{shown}`: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`{shown}` ended with {}: {}", output.status, complaint.trim()).into())
+}
+
+/// A program that is on the `PATH`, if there is one of that name.
+pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
 /// The command as one would type it, for messages and replays.
 pub(crate) fn describe(command: &Command) -> String {
     let mut words: Vec<String> = command

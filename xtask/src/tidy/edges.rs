@@ -87,7 +87,7 @@ pub(crate) const EDGES: [Package; 18] = [
     package("tests", 5, &[], &["howdah", "config", "protocol", "testkit", "topology", "classifier"]),
     package("benches", 5, &[], &["howdah", "protocol", "classifier", "pool", "config", "testkit", "session"]),
     package("examples", 5, &["howdah"], &["testkit"]),
-    package("xtask", 5, &[], &[]),
+    package("xtask", 5, &["testkit"], &[]),
 ];
 
 /// Checks every package of the workspace.
