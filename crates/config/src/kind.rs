@@ -30,6 +30,9 @@ pub(crate) trait Kind {
     /// How it looks in TOML.
     const SHAPE: Shape = Shape::Text;
 
+    /// The words that it may be, if it is one of a list.
+    const WORDS: &'static [&'static str] = &[];
+
     /// What a field of this kind holds.
     type Value;
 
@@ -51,6 +54,7 @@ pub(crate) trait Word: Copy + Sized {
 pub(crate) struct OneOf<W>(PhantomData<W>);
 
 impl<W: Word> Kind for OneOf<W> {
+    const WORDS: &'static [&'static str] = W::WORDS;
     type Value = W;
 
     fn parse(text: &str) -> Result<W, String> {
@@ -70,12 +74,13 @@ pub(crate) struct Maybe<K>(PhantomData<K>);
 
 impl<K: Kind> Kind for Maybe<K> {
     const SHAPE: Shape = K::SHAPE;
+    const WORDS: &'static [&'static str] = K::WORDS;
     type Value = Option<K::Value>;
 
     fn parse(text: &str) -> Result<Self::Value, String> {
         match K::parse(text) {
             Ok(value) => Ok(Some(value)),
-            Err(_) if text == "-1" => Ok(None),
+            Err(_) if text == "-1" && K::SHAPE == Shape::Number => Ok(None),
             Err(expected) => Err(expected),
         }
     }

@@ -9,27 +9,44 @@
 mod keyword;
 #[macro_use]
 mod table;
+mod build;
 mod cluster;
 mod config;
+mod convert;
 mod database;
 mod diagnostic;
+mod docs;
+mod ini;
 mod kind;
 mod list;
+mod load;
+mod pairs;
 mod secret;
 mod settings;
+mod show;
+mod toml_file;
 mod units;
 mod userlist;
+mod validate;
+mod written;
 
 pub use cluster::{Cluster, ClusterNode, MaxReplicaLag};
 pub use config::{Config, Routing};
+pub use convert::to_toml;
 pub use database::{Database, Peer, User};
 pub use diagnostic::{Diagnostic, Severity};
+pub use docs::{example_toml, settings_markdown};
 pub use keyword::{
     AuthType, Balance, Consistency, Failover, LoadBalanceHosts, LogFormat, OnLastNode, PoolMode, ReadRouting,
     ReadsWithoutReplica, SslMode, SyslogFacility, Target, UnsafeCommits,
 };
 pub use list::List;
+pub use load::{Format, Loaded, Report, check, load, parse};
 pub use secret::Secret;
 pub use settings::Settings;
+pub use show::{ConfigRow, SetError, SetOutcome, SettingInfo};
 pub use table::Effect;
-pub use userlist::UserList;
+pub use userlist::{MAX_SECRET, UserList};
+
+/// The database name behind which the console is; no entry may have it.
+pub const CONSOLE_DATABASE: &str = "pgbouncer";

@@ -67,6 +67,8 @@ pub(crate) struct Key<T> {
     pub(crate) doc: &'static str,
     pub(crate) flags: Flags,
     pub(crate) shape: Shape,
+    /// The words that the value may be, if it is one of a list.
+    pub(crate) words: &'static [&'static str],
     /// Reads a value into the struct; the error is what was expected.
     pub(crate) set: fn(&mut T, &str) -> Result<(), String>,
     /// Prints the value so that `set` reads the same again; `None` while unset.
@@ -121,6 +123,7 @@ macro_rules! keys {
                 doc: concat!($($doc),+),
                 flags: $flags,
                 shape: <$kind as crate::kind::Kind>::SHAPE,
+                words: <$kind as crate::kind::Kind>::WORDS,
                 set: |target, text| {
                     target.$field = <$kind as crate::kind::Kind>::parse(text)?;
                     Ok(())

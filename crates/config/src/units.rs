@@ -100,10 +100,12 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number.trim_end(), unit)
 }
 
-/// A decimal number that is not negative: digits with at most one point (no exponent, sign, `inf` or `nan`).
+/// A decimal number that is not negative. C's `strtod`, which PgBouncer uses, takes an exponent too; `inf`, `nan` and
+/// hexadecimal are no times.
 fn decimal(text: &str) -> Option<f64> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if plain { text.parse().ok() } else { None }
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
+    let number: f64 = if plain { text.parse().ok()? } else { return None };
+    (number.is_finite() && number >= 0.0).then_some(number.abs())
 }
 
 #[allow(clippy::cast_precision_loss)]
