@@ -4,7 +4,7 @@
 use foldhash::fast::RandomState;
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::{Reason, Route, Verdict, judge};
+use crate::{Reason, Route, Verdict, judge, tables};
 
 /// Limits of a [`Classifier`].
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +70,7 @@ impl Classifier {
     /// A classifier with an empty memory. The hash is seeded by the process, so that clients cannot
     /// choose texts that collide; a hit compares the full text anyway.
     pub fn new(options: Options) -> Self {
+        tables::load();
         let entries = options.cache_bytes / (TYPICAL_TEXT_BYTES + ENTRY_OVERHEAD_BYTES as usize);
         let by_text = Cache::with(
             entries.max(1),

@@ -10,11 +10,20 @@
 //! Pure: no clock, no socket, no runtime.
 
 mod classifier;
+mod command;
+mod control;
 mod explain;
 mod jsonl;
 mod judge;
+mod lexer;
+mod outcome;
 mod reason;
+mod settings;
+mod survey;
+mod tables;
 mod verdict;
+mod walk;
+mod words;
 
 pub use classifier::{Classifier, Context, Options};
 pub use explain::explain;

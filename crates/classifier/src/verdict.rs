@@ -53,6 +53,7 @@ pub struct Effects {
 }
 
 /// The yes-or-no effects, one bit each.
+#[repr(u16)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Writes = 1,
@@ -70,6 +71,7 @@ pub(crate) enum Effect {
     Local = 1 << 12,
     SetsRole = 1 << 13,
     SetsReadAfter = 1 << 14,
+    ShowsHowdah = 1 << 15,
 }
 
 impl Effects {
@@ -77,17 +79,12 @@ impl Effects {
         self.bits |= effect as u16;
     }
 
-    pub(crate) fn with(mut self, effect: Effect) -> Self {
-        self.add(effect);
-        self
-    }
-
     fn has(self, effect: Effect) -> bool {
         self.bits & effect as u16 != 0
     }
 
     /// Takes over what a later statement of the same text means.
-    pub(crate) fn join(&mut self, later: Effects) {
+    pub fn join(&mut self, later: Effects) {
         self.bits |= later.bits;
         self.transaction = later.transaction.or(self.transaction);
         self.discard = later.discard.or(self.discard);
@@ -142,6 +139,11 @@ impl Effects {
     /// `SET howdah.read_after = '<token>'`; the session reads the token from the text.
     pub fn sets_read_after(self) -> bool {
         self.has(Effect::SetsReadAfter)
+    }
+
+    /// `SHOW howdah.…`, which no server knows: Howdah answers it.
+    pub fn shows_howdah(self) -> bool {
+        self.has(Effect::ShowsHowdah)
     }
 
     /// `LISTEN` or `UNLISTEN`.

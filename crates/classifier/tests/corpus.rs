@@ -1,0 +1,52 @@
+//! The corpus: one case a line, `R: sql` may run on a replica and `P: sql` must run on the primary. A wrong
+//! answer that is found leaves a line in `corpus/`.
+
+use howdah_classifier::{Classifier, Context, Options, Route, explain};
+
+/// Every case of one file, checked fresh and from the cache; all the wrong ones are printed.
+fn check(name: &str, corpus: &str, at_least: usize) {
+    let classifier = Classifier::new(Options::default());
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for (number, line) in corpus.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (expected, sql) = match line.split_once(": ") {
+            Some(("R", sql)) => (Route::Replica, sql),
+            Some(("P", sql)) => (Route::Primary, sql),
+            _ => panic!("{name}:{}: neither `R: ` nor `P: `", number + 1),
+        };
+        cases += 1;
+        let fresh = classifier.classify(sql.as_bytes(), Context::default());
+        let cached = classifier.classify(sql.as_bytes(), Context::default());
+        assert_eq!(fresh, cached, "{sql}");
+        if fresh.route != expected {
+            let said = explain(sql.as_bytes(), Context::default());
+            wrong.push(format!("{name}:{}: {said}\n    {sql}", number + 1));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {cases} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases >= at_least, "{name} lost cases: {cases}");
+}
+
+#[test]
+fn routing() {
+    check("routing.txt", include_str!("corpus/routing.txt"), 1);
+}
+
+#[test]
+fn psql() {
+    check("psql.txt", include_str!("corpus/psql.txt"), 1);
+}
+
+#[test]
+fn applications() {
+    check("applications.txt", include_str!("corpus/applications.txt"), 1);
+}
+
+#[test]
+fn evil() {
+    check("evil.txt", include_str!("corpus/evil.txt"), 1);
+}
