@@ -151,13 +151,16 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         }
     }
 
-    /// Starts a new epoch: idle servers are closed now, the others when they come back; a login is aborted.
+    /// Starts a new epoch: idle servers are closed now, the others when they come back; a login is aborted,
+    /// and what was remembered of failed ones is forgotten.
     pub(crate) fn make_stale(&mut self, pool: PoolId, reason: CloseReason) {
         self.close_all_idle(pool, reason);
         let Some(record) = self.pools.get_mut(pool.0) else { return };
         record.epoch += 1;
         record.stale = record.total;
         record.stale_reason = reason;
+        record.failing = None;
+        record.retry_at = None;
         if let Some(login) = record.login {
             self.effects.push_back(Effect::AbortLogin { login });
         }

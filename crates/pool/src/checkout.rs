@@ -15,7 +15,7 @@ enum Place {
 
 impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     /// A server, a place in the queue, or a refusal. Nobody overtakes: a pool that has waiters has no idle server, except
-    /// while it is held, and then nothing is handed out.
+    /// while it is held, and then nothing is handed out. Where a token is dear, ask [`Pools::try_checkout`] first.
     pub fn checkout(&mut self, now: Time, pool: PoolId, waiter: W) -> Checkout<C, W, E> {
         self.checkout_at(now, pool, waiter, (Place::Back, now))
     }

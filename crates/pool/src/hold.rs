@@ -59,10 +59,6 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     /// login in flight is aborted; what was remembered of failed logins is forgotten. New servers serve those who wait.
     pub fn invalidate(&mut self, now: Time, pool: PoolId, reason: CloseReason) {
         self.make_stale(pool, reason);
-        if let Some(record) = self.pools.get_mut(pool.0) {
-            record.failing = None;
-            record.retry_at = None;
-        }
         self.launch_for_waiters(now, pool);
         self.relieve(now);
     }

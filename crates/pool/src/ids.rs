@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// A moment, in microseconds since a start that the owner chooses (the process's start, say). The crate has no clock:
-/// every call that depends on time takes one of these, and they must not go backwards.
+/// every call that depends on time takes one of these. They should not go backwards from call to call; a small step back (the time was
+/// taken before the lock) does no harm: a wait that would be negative is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(u64);
 

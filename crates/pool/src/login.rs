@@ -30,7 +30,11 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         if let Some(record) = self.servers.get_mut(server.0) {
             record.state = State::Leased;
         }
-        self.settle_login(pool, server);
+        if let Some(record) = self.pools.get_mut(pool.0) {
+            // (Invalidation has forgotten them already when this login is stale.)
+            record.failing = None;
+            record.retry_at = None;
+        }
         let reason = self.must_close(pool, server);
         self.settle(now, (pool, server), conn, reason);
         self.launch_for_waiters(now, pool);
@@ -63,15 +67,6 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         let record = self.pools.get_mut(pool.0)?;
         (record.login == Some(login)).then(|| record.login = None)?;
         Some(pool)
-    }
-
-    /// The server can be logged in to: what was remembered of failures is over. A stale login says nothing of that.
-    fn settle_login(&mut self, pool: PoolId, server: ServerId) {
-        let Some(epoch) = self.servers.get(server.0).map(|record| record.epoch) else { return };
-        if let Some(record) = self.pools.get_mut(pool.0).filter(|record| record.epoch == epoch) {
-            record.failing = None;
-            record.retry_at = None;
-        }
     }
 
     /// Starts a login when someone waits and everything allows it, evicting if need be.

@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
-    /// One round over all pools; looks at each idle server once.
+    /// One round over all pools; looks at each idle server once. Not to be called while everything is suspended: it closes and connects.
     pub fn maintain(&mut self, now: Time) {
         for place in 0..self.pools.places() {
             if let Some(pool) = self.pool_at(place) {
@@ -22,7 +22,6 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     fn maintain_pool(&mut self, now: Time, pool: PoolId) {
         self.expire_waiters(now, pool);
-        self.shed(pool);
         self.close_aged(now, pool);
         self.launch_for_waiters(now, pool);
         self.keep_minimum(now, pool);

@@ -79,7 +79,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         unused && self.groups.remove(group.0).is_some()
     }
 
-    /// The pool of this key, made if there is none. A pool that exists keeps its groups and settings. A new pool holds nothing
+    /// The pool of this key, made if there is none. The two groups must differ. A pool that exists keeps its groups and settings. A new pool holds nothing
     /// back: after a PAUSE of everything the owner pauses it at once.
     pub fn add_pool(&mut self, key: K, database: GroupId, user: GroupId, settings: PoolSettings) -> PoolId {
         if let Some(existing) = self.pool_id(&key) {

@@ -70,6 +70,18 @@ fn a_pool_that_was_filled_at_once_does_not_empty_at_once() {
 }
 
 #[test]
+fn servers_that_come_back_too_old_take_turns_as_well() {
+    let (mut world, pool) = World::single(PoolSettings { server_lifetime: secs(100), ..size(2) });
+    let tokens: Vec<_> = (0..2).map(|_| world.checkout(pool).0).collect();
+    world.all_logins_ok();
+    world.pass(secs(100));
+    tokens.iter().for_each(|token| world.reuse(*token));
+    assert_eq!(world.total(pool), 1);
+    world.pass(secs(50));
+    assert_eq!(world.total(pool), 0);
+}
+
+#[test]
 fn a_new_server_is_not_too_old_for_whoever_waits() {
     let (mut world, pool) = World::single(PoolSettings { server_lifetime: Duration::ZERO, ..size(2) });
     let (token, _) = world.checkout(pool);

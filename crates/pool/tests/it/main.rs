@@ -1,4 +1,4 @@
-//! Tests of howdah-pool through its public face. `world.rs` is the owner that all of them use: it keeps a naive model beside
+//! Tests of howdah-pool through its public face. `world` is the owner that all of them use: it keeps a naive model beside
 //! the pools and compares the two after each call.
 
 // The whole crate is a test: a broken expectation is a failed test. (clippy.toml's allowance sees `#[test]` functions only.)

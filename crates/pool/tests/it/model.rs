@@ -1,4 +1,4 @@
-//! Random sequences of calls against the model in `world.rs`, which is compared after each call; at the end everything is let go
+//! Random sequences of calls against the model in `world`, which is compared after each call; at the end everything is let go
 //! and whoever still waits must be served.
 
 use crate::world::{At, World, secs};
