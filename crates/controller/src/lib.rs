@@ -1,1 +1,41 @@
 //! Watches clusters, carries out failovers and is the only writer of the topology.
+//!
+//! The decisions are those of `howdah-failover`'s machine; here is everything that touches a socket or a clock:
+//! probes, the control sessions that hold the votes, the actions in SQL, freshness. One [`Controller`] a cluster:
+//!
+//! ```text
+//! probes, actions, samples ──events──▶ Machine ──orders──▶ Executor ──▶ control sessions, second sessions
+//!                                        └──snapshots──▶ Topology (arc-swap) ──▶ routers, gate, console
+//! ```
+//!
+//! Reading order: [`ControllerConfig`], [`ControllerHandle`], `run.rs` (the loop), `execute.rs` and `control.rs`
+//! (who carries out what), `actions.rs` (the SQL).
+
+mod actions;
+mod ask;
+mod clock;
+mod config;
+mod connect;
+mod conninfo;
+mod control;
+mod execute;
+mod freshness;
+mod handle;
+mod journal;
+mod link;
+mod names;
+mod run;
+mod sample;
+mod setup_sql;
+
+#[cfg(test)]
+mod conninfo_tests;
+#[cfg(test)]
+mod sample_tests;
+
+pub use clock::Clock;
+pub use config::{ControllerConfig, NodeConfig};
+pub use handle::{CommandError, ControllerHandle};
+pub use howdah_failover::{Command, Report};
+pub use run::Controller;
+pub use setup_sql::setup_sql;

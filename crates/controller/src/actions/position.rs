@@ -1,0 +1,65 @@
+//! Where a fenced standby stands, once it has replayed all that it has, and what may keep it from replaying.
+
+use howdah_failover::{ActionError, Done};
+use howdah_topology::Lsn;
+use tokio::time::Instant;
+
+use crate::ask::{Ask as _, pause};
+use crate::connect::APPLICATION_NAME;
+use crate::link::NodeLink;
+use crate::sample::Fields;
+
+/// Both positions, the timeline, and whether the startup process waits for WAL that is not there yet.
+const POSITION_SQL: &str = "\
+SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed,
+       greatest((SELECT timeline_id FROM pg_control_checkpoint()),
+                (SELECT min_recovery_end_timeline FROM pg_control_recovery())) AS timeline,
+       EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
+               AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')) AS waits";
+
+/// Waits until all local WAL is replayed and reads the positions; says so when it is not by the deadline.
+pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, ActionError> {
+    let mut second = link.second().await?;
+    let mut before: Option<Lsn> = None;
+    loop {
+        let sets = second.ask(POSITION_SQL, deadline).await?;
+        let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;
+        let fields = Fields::of(row);
+        let received = fields.lsn("received");
+        let replayed = fields.lsn("replayed").ok_or(ActionError::Unanswered)?;
+        let at_end = match received {
+            Some(received) => replayed >= received,
+            // NULL after a restart of the standby: the end is where replay waits and stands still.
+            None => fields.flag("waits") && before == Some(replayed),
+        };
+        before = Some(replayed);
+        let control = fields.number("timeline").unwrap_or(0);
+        let timeline = link.memory().timeline_at_least(control);
+        let position = Done::Position { timeline, received, replayed, at_end };
+        if at_end || pause(deadline).await.is_err() {
+            return Ok(position);
+        }
+    }
+}
+
+/// Ends the reads that replay waits for, until it waits for none.
+pub(crate) async fn end_conflicting_reads(link: &NodeLink, deadline: Instant) -> Result<Done, ActionError> {
+    let mut second = link.second().await?;
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity \
+                 WHERE backend_type = 'startup' AND wait_event LIKE 'RecoveryConflict%') AS conflict";
+    // Whoever has a snapshot or a transaction may be the one; idle sessions hold nothing that replay waits for.
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
+         AND pid <> pg_backend_pid() AND NOT (application_name = '{APPLICATION_NAME}' AND usename = current_user) \
+         AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL)"
+    );
+    loop {
+        let sets = second.ask(waits, deadline).await?;
+        let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;
+        if !Fields::of(row).flag("conflict") {
+            return Ok(Done::Written);
+        }
+        second.ask(&end, deadline).await?;
+        pause(deadline).await?;
+    }
+}

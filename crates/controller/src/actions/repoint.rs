@@ -1,0 +1,65 @@
+//! Lets a standby stream from another node.
+
+use howdah_failover::{ActionError, Done, FenceRecord};
+use howdah_topology::NodeId;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use crate::actions::{fence, settings};
+use crate::ask::{self, Ask};
+use crate::conninfo::Conninfo;
+use crate::link::NodeLink;
+
+/// Writes a `primary_conninfo` that names `to` and is otherwise the node's own.
+pub(crate) async fn repoint<A: Ask>(
+    on: &mut A,
+    link: &NodeLink,
+    all: &[Arc<NodeLink>],
+    to: NodeId,
+    deadline: Instant,
+) -> Result<Done, ActionError> {
+    let upstream = all
+        .get(usize::from(to.0))
+        .ok_or_else(|| ActionError::Refused(format!("{to} is not in the list of nodes")))?;
+    let own = own_conninfo(on, deadline).await?;
+    let mut conninfo = Conninfo::parse(&own).map_err(|e| ActionError::Refused(e.to_string()))?;
+    conninfo.remove("hostaddr");
+    conninfo.set("host", &upstream.config.host);
+    conninfo.set("port", &upstream.config.port.to_string());
+    if let Some(name) = &link.config.application_name {
+        conninfo.set("application_name", name);
+    }
+    make_slot(on, upstream, deadline).await?;
+    settings::alter(on, "primary_conninfo", &conninfo.to_string(), deadline).await?;
+    Ok(Done::Written)
+}
+
+/// The node's present `primary_conninfo`, or the one that its fence record keeps.
+async fn own_conninfo<A: Ask>(on: &mut A, deadline: Instant) -> Result<String, ActionError> {
+    let present =
+        ask::value(on, "SELECT current_setting('primary_conninfo')", deadline).await?.unwrap_or_default();
+    if !present.is_empty() {
+        return Ok(present);
+    }
+    let record = fence::on_node(on, deadline).await?.parse::<FenceRecord>().ok();
+    record.map(|record| record.old_conninfo).filter(|conninfo| !conninfo.is_empty()).ok_or_else(|| {
+        ActionError::Refused("the node has no primary_conninfo to derive the new one from".to_owned())
+    })
+}
+
+/// Makes the node's replication slot on its new upstream, if it uses one.
+async fn make_slot<A: Ask>(on: &mut A, upstream: &NodeLink, deadline: Instant) -> Result<(), ActionError> {
+    let slot =
+        ask::value(on, "SELECT current_setting('primary_slot_name')", deadline).await?.unwrap_or_default();
+    if slot.is_empty() {
+        return Ok(());
+    }
+    let slot = settings::literal(&slot)?;
+    let make = format!(
+        "SELECT pg_create_physical_replication_slot({slot}, true) \
+         WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})"
+    );
+    let mut second = upstream.second().await?;
+    second.ask(&make, deadline).await?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Asking a node one thing, in one of our sessions and before a deadline.
+//!
+//! [`Ask`] is what the actions are written against; [`Line`] is a session that stands, [`Second`] one lent by the
+//! node's pool. A question that is not answered in time stays on the line: the next one waits for it first, so that
+//! nothing is carried out late behind the back of an answer that was given up. Read next: `actions/`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use futures_util::future::BoxFuture;
+use howdah_failover::{ActionError, ProbeFailure, Sample};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_postgres::{Client, SimpleQueryRow};
+
+use crate::connect::{Session, failure_of};
+use crate::link::NodeLink;
+use crate::sample::{self, Fields, SAMPLE_SQL};
+
+/// Between two looks at something that is waited for (FAILOVER_PROTOCOL.md §6: polled, never slept for).
+const POLL: Duration = Duration::from_millis(1);
+
+/// The rows of each statement of a question.
+pub(crate) type Sets = Vec<Vec<SimpleQueryRow>>;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AskError {
+    /// The session has ended.
+    Lost(ProbeFailure),
+    /// The server said no.
+    Refused(String),
+    /// Nothing came in time: it may have been carried out or not.
+    Unanswered,
+}
+
+impl AskError {
+    fn of(error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(db) if failure_of(error) == ProbeFailure::Rejected => Self::Refused(db.message().to_owned()),
+            _ => Self::Lost(failure_of(error)),
+        }
+    }
+}
+
+impl From<AskError> for ActionError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Refused(why) => Self::Refused(why),
+            // Sent, and then the session ended: it may have been carried out.
+            AskError::Lost(_) | AskError::Unanswered => Self::Unanswered,
+        }
+    }
+}
+
+impl From<AskError> for ProbeFailure {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Lost(failure) => failure,
+            AskError::Refused(_) => Self::Rejected,
+            AskError::Unanswered => Self::Silent,
+        }
+    }
+}
+
+/// Something that SQL can be sent to.
+pub(crate) trait Ask: Send {
+    /// Sends SQL and waits for its rows.
+    fn ask(&mut self, sql: &str, deadline: Instant) -> impl Future<Output = Result<Sets, AskError>> + Send;
+}
+
+/// The text of the first column of the first row; `None` for NULL or no row.
+pub(crate) async fn value<A: Ask>(
+    on: &mut A,
+    sql: &str,
+    deadline: Instant,
+) -> Result<Option<String>, AskError> {
+    let sets = on.ask(sql, deadline).await?;
+    let row = sets.first().and_then(|rows| rows.first());
+    Ok(row.and_then(|row| row.get(0)).map(str::to_owned))
+}
+
+/// Asks until the first column says `t`.
+pub(crate) async fn poll_true<A: Ask>(on: &mut A, sql: &str, deadline: Instant) -> Result<(), AskError> {
+    while value(on, sql, deadline).await?.as_deref() != Some("t") {
+        pause(deadline).await?;
+    }
+    Ok(())
+}
+
+/// The time between two looks; an error when the deadline is over by then.
+pub(crate) async fn pause(deadline: Instant) -> Result<(), AskError> {
+    let next = Instant::now() + POLL;
+    if next >= deadline {
+        return Err(AskError::Unanswered);
+    }
+    sleep_until(next).await;
+    Ok(())
+}
+
+/// Reads a sample; `first` is SQL to be run before it in the same flight, whose first row is given too.
+pub(crate) async fn sample<A: Ask>(
+    on: &mut A,
+    link: &NodeLink,
+    first: Option<&str>,
+    deadline: Instant,
+) -> Result<(bool, Sample), AskError> {
+    let sql = first.map_or_else(|| SAMPLE_SQL.to_owned(), |first| format!("{first};\n{SAMPLE_SQL}"));
+    let mut sets = on.ask(&sql, deadline).await?.into_iter();
+    let granted = match first {
+        Some(_) => {
+            sets.next().is_some_and(|rows| rows.first().is_some_and(|row| Fields::of(row).flag("granted")))
+        }
+        None => false,
+    };
+    let (node, replication) = (sets.next().unwrap_or_default(), sets.next().unwrap_or_default());
+    let refused = |e: sample::SampleError| AskError::Refused(e.to_string());
+    let (mut sample, known) = {
+        let mut memory = link.memory();
+        let sample = sample::read(&node, &replication, &mut memory).map_err(refused)?;
+        let known = memory.history(sample.timeline).is_some();
+        (sample, known)
+    };
+    if !known {
+        sample.history = history(on, link, sample.timeline, deadline).await?;
+    }
+    Ok((granted, sample))
+}
+
+/// Reads the history file of a timeline that was not seen before; empty when it is missing or may not be read.
+async fn history<A: Ask>(
+    on: &mut A,
+    link: &NodeLink,
+    timeline: u32,
+    deadline: Instant,
+) -> Result<Vec<howdah_failover::TimelineStart>, AskError> {
+    let text = match value(on, &sample::history_sql(timeline), deadline).await {
+        Ok(text) => text.unwrap_or_default(),
+        Err(AskError::Refused(why)) => {
+            tracing::warn!(node = %link.config.name, timeline, why, "the timeline's history cannot be read");
+            String::new()
+        }
+        Err(e) => return Err(e),
+    };
+    let history = sample::parse_history(timeline, &text);
+    link.memory().keep_history(timeline, history.clone());
+    Ok(history)
+}
+
+/// A session that stands: the control session, or a fresh one for one probe.
+pub(crate) struct Line {
+    client: Arc<Client>,
+    session: Session,
+    unanswered: Option<BoxFuture<'static, ()>>,
+}
+
+impl Line {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { client: Arc::clone(&session.client), session, unanswered: None }
+    }
+
+    /// How it ended; `None` while it stands.
+    pub(crate) fn failure(&self) -> Option<ProbeFailure> {
+        self.session.failure()
+    }
+}
+
+impl Ask for Line {
+    async fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Sets, AskError> {
+        if let Some(earlier) = &mut self.unanswered {
+            timeout_at(deadline, earlier).await.map_err(|_| AskError::Unanswered)?;
+            self.unanswered = None;
+        }
+        let client = Arc::clone(&self.client);
+        let sql = sql.to_owned();
+        let mut answer = Box::pin(async move { client.simple_query(&sql).await });
+        match timeout_at(deadline, &mut answer).await {
+            Ok(Ok(messages)) => Ok(sample::result_sets(messages)),
+            Ok(Err(e)) if e.as_db_error().is_none() => {
+                Err(AskError::Lost(self.failure().unwrap_or_else(|| failure_of(&e))))
+            }
+            Ok(Err(e)) => Err(AskError::of(&e)),
+            Err(_) => {
+                self.unanswered = Some(Box::pin(async move {
+                    let _ = answer.await;
+                }));
+                Err(AskError::Unanswered)
+            }
+        }
+    }
+}
+
+/// A session lent by the node's pool, for what must not block the control session. One that failed or did not
+/// answer in time does not go back to the pool.
+pub(crate) struct Second {
+    lent: Option<Object>,
+}
+
+impl Second {
+    pub(crate) fn new(lent: Object) -> Self {
+        Self { lent: Some(lent) }
+    }
+}
+
+impl Ask for Second {
+    async fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Sets, AskError> {
+        let Some(client) = &self.lent else { return Err(AskError::Lost(ProbeFailure::Eof)) };
+        let error = match timeout_at(deadline, client.simple_query(sql)).await {
+            Ok(Ok(messages)) => return Ok(sample::result_sets(messages)),
+            Ok(Err(e)) => AskError::of(&e),
+            Err(_) => AskError::Unanswered,
+        };
+        if !matches!(error, AskError::Refused(_)) {
+            self.lent.take().map(Object::take);
+        }
+        Err(error)
+    }
+}

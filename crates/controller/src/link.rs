@@ -1,0 +1,83 @@
+//! One node as the controller reaches it: where, with which sessions, and what is remembered of it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use howdah_failover::{ActionError, Order};
+use howdah_topology::NodeId;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::ask::Second;
+use crate::config::{ControllerConfig, NodeConfig};
+use crate::connect::{ReportSender, Target};
+use crate::sample::Memory;
+
+/// Sessions that the pool of a node opens at most: one for what an action waits for, one for freshness, and one
+/// for a repeated action while the first hangs.
+const SECOND_SESSIONS: usize = 3;
+
+/// Orders that may wait for the control session; the machine has few at a time on one node.
+pub(crate) const ORDERS_WAITING: usize = 64;
+
+/// An order and the moment at which its answer is lost.
+pub(crate) struct Timed {
+    pub(crate) order: Order,
+    pub(crate) deadline: Instant,
+}
+
+/// One node.
+pub(crate) struct NodeLink {
+    pub(crate) id: NodeId,
+    pub(crate) config: NodeConfig,
+    pub(crate) target: Target,
+    pub(crate) control: mpsc::Sender<Timed>,
+    pool: Pool,
+    memory: Mutex<Memory>,
+}
+
+impl NodeLink {
+    /// The link, and the orders that its control session is to carry out.
+    pub(crate) fn new(
+        settings: &ControllerConfig,
+        id: NodeId,
+        config: NodeConfig,
+        reports: ReportSender,
+    ) -> Result<(Self, mpsc::Receiver<Timed>), deadpool_postgres::BuildError> {
+        let target = Target::new(settings, id, &config, reports);
+        let manager = Manager::from_connect(
+            target.config.clone(),
+            target.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let limit = Some(settings.probe_timeout);
+        let pool = Pool::builder(manager)
+            .max_size(SECOND_SESSIONS)
+            // Never behind another: whoever finds no session asks again.
+            .timeouts(Timeouts { wait: Some(Duration::ZERO), create: limit, recycle: limit })
+            .runtime(Runtime::Tokio1)
+            .build()?;
+        let (control, orders) = mpsc::channel(ORDERS_WAITING);
+        Ok((Self { id, config, target, control, pool, memory: Mutex::default() }, orders))
+    }
+
+    /// What is remembered of the node.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session beside the control session.
+    pub(crate) async fn second(&self) -> Result<Second, ActionError> {
+        match self.pool.get().await {
+            Ok(lent) => Ok(Second::new(lent)),
+            Err(deadpool_postgres::PoolError::Backend(e)) => Err(ActionError::Refused(e.to_string())),
+            Err(_) => Err(ActionError::Unanswered),
+        }
+    }
+
+    /// Opens the pool's first session before it is needed, so that no action waits for a login.
+    pub(crate) async fn warm(&self) {
+        drop(self.pool.get().await);
+    }
+}

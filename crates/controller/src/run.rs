@@ -1,0 +1,257 @@
+//! The main loop: one task that owns the machine. Events in, orders out, snapshots published.
+//!
+//! Read next: `execute.rs`.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use howdah_failover::{
+    Action, ActionError, ActionId, ClusterSpec, Command, Done, Event, Limits, Machine, NodeSpec, OnLastNode,
+    Report,
+};
+use howdah_topology::{NodeId, Topology};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::config::ControllerConfig;
+use crate::control::Control;
+use crate::execute::Executor;
+use crate::freshness::Sampler;
+use crate::handle::{COMMANDS_WAITING, CommandAnswer, ControllerHandle, REPORTS_WAITING, Shared};
+use crate::journal::Journal;
+use crate::link::NodeLink;
+use crate::names;
+
+/// Answers that may wait for the machine. It takes microseconds for each; a full queue holds the answering tasks.
+const EVENTS_WAITING: usize = 1024;
+
+/// The longest that a shutdown waits for control sessions to end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Starts controllers.
+#[derive(Debug)]
+pub struct Controller;
+
+impl Controller {
+    /// Starts the controller of one cluster on the present tokio runtime. It begins with a snapshot in which nothing
+    /// is known and the gate is held; `clock` is the one by which the whole process tells the time.
+    #[must_use]
+    pub fn spawn(config: ControllerConfig, clock: Clock) -> ControllerHandle {
+        let (report_sender, reports) = mpsc::channel(REPORTS_WAITING);
+        let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING);
+        let nodes = config
+            .nodes
+            .iter()
+            .zip(0..)
+            .map(|(node, id)| howdah_topology::Node::unseen(NodeId(id), &node.name, &node.host, node.port))
+            .collect();
+        let topology = Topology::unseen(&config.cluster, config.mode, nodes, clock.now());
+        let shared = Arc::new(Shared {
+            clock,
+            topology: Arc::new(ArcSwap::from_pointee(topology)),
+            version: watch::Sender::new(0),
+            history: Mutex::default(),
+            wrote: AtomicBool::new(false),
+            wrote_notify: Notify::new(),
+            stop: watch::Sender::new(false),
+            stopped: watch::Sender::new(false),
+        });
+        let handle = ControllerHandle {
+            shared: Arc::clone(&shared),
+            reports: report_sender.clone(),
+            commands: command_sender,
+        };
+        tokio::spawn(async move {
+            let mut stop = shared.stop.subscribe();
+            let begin = Runner::begin(config, Arc::clone(&shared), report_sender);
+            let runner = tokio::select! {
+                runner = begin => runner,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            if let Some(runner) = runner {
+                runner.run(stop, reports, commands).await;
+            }
+            shared.stopped.send_replace(true);
+        });
+        handle
+    }
+}
+
+struct Runner {
+    machine: Machine,
+    shared: Arc<Shared>,
+    executor: Executor,
+    events: mpsc::Receiver<Event>,
+    tasks: JoinSet<()>,
+    /// Orders that are being carried out, other than probes: for the log.
+    begun: HashMap<ActionId, (NodeId, Action, Instant)>,
+    journal: Journal,
+}
+
+impl Runner {
+    async fn begin(
+        mut config: ControllerConfig,
+        shared: Arc<Shared>,
+        reports: mpsc::Sender<(NodeId, Report)>,
+    ) -> Option<Self> {
+        names::learn(&mut config, &reports).await;
+        let (event_sender, events) = mpsc::channel(EVENTS_WAITING);
+        let mut links = Vec::new();
+        let mut orders = Vec::new();
+        for (node, id) in config.nodes.iter().zip(0..) {
+            match NodeLink::new(&config, NodeId(id), node.clone(), reports.clone()) {
+                Ok((link, order)) => {
+                    links.push(Arc::new(link));
+                    orders.push(order);
+                }
+                Err(e) => {
+                    tracing::error!(cluster = %config.cluster, error = %e, "the controller cannot start");
+                    return None;
+                }
+            }
+        }
+        let links: Arc<[Arc<NodeLink>]> = links.into();
+        let mut tasks = JoinSet::new();
+        for (link, orders) in links.iter().zip(orders) {
+            let control =
+                Control::new(Arc::clone(link), Arc::clone(&links), shared.clock, event_sender.clone());
+            tasks.spawn(control.run(orders));
+        }
+        let sampler = Sampler {
+            shared: Arc::clone(&shared),
+            links: Arc::clone(&links),
+            events: event_sender.clone(),
+            interval: config.freshness_interval,
+        };
+        tasks.spawn(sampler.run());
+        let machine = Machine::new(spec(&config), rand::random(), shared.clock.now());
+        let executor = Executor { links, clock: shared.clock, events: event_sender };
+        let journal = Journal::new(&config.cluster);
+        Some(Self { machine, shared, executor, events, tasks, begun: HashMap::new(), journal })
+    }
+
+    async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        mut reports: mpsc::Receiver<(NodeId, Report)>,
+        mut commands: mpsc::Receiver<(Command, CommandAnswer)>,
+    ) {
+        self.take(Event::Tick);
+        loop {
+            let wake = self.machine.poll_timeout().map(|at| Instant::from_std(self.shared.clock.instant(at)));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(event) = self.events.recv() => self.take(event),
+                Some((node, report)) = reports.recv() => self.take(Event::NodeReported { node, report }),
+                Some((command, answer)) = commands.recv() => self.command(command, answer),
+                () = sleep_or_never(wake) => self.take(Event::Tick),
+            }
+        }
+        self.end().await;
+    }
+
+    /// Gives the machine one event, then does what it asks for, in the order of its contract.
+    fn take(&mut self, event: Event) {
+        if let Event::ActionDone { id, result } = &event {
+            self.log_done(*id, result);
+        }
+        self.machine.handle(self.shared.clock.now(), event);
+        let mut published = false;
+        while let Some(topology) = self.machine.poll_topology() {
+            let version = topology.version;
+            self.journal.decided(&topology);
+            self.shared.topology.store(Arc::new(topology));
+            self.shared.version.send_replace(version);
+            published = true;
+        }
+        while let Some(order) = self.machine.poll_order() {
+            if !matches!(order.action, Action::Probe { .. }) {
+                tracing::debug!(order = order.id.0, node = %order.node, action = ?order.action, "begun");
+                self.begun.insert(order.id, (order.node, order.action.clone(), Instant::now()));
+            }
+            self.executor.begin(order);
+        }
+        if published || !self.begun.is_empty() {
+            self.journal.failovers(self.machine.failovers());
+            let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+            if *history != self.machine.failovers() {
+                *history = self.machine.failovers().to_vec();
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command, answer: CommandAnswer) {
+        self.take(Event::Operator(command));
+        // Nobody waits any more when the operator's console is gone.
+        let _ = answer.send(Ok(self.machine.explain().to_owned()));
+    }
+
+    fn log_done(&mut self, id: ActionId, result: &Result<Done, ActionError>) {
+        let Some((node, action, begun)) = self.begun.remove(&id) else { return };
+        let took = begun.elapsed();
+        match result {
+            Ok(_) => tracing::debug!(order = id.0, %node, ?took, ?action, "done"),
+            Err(error) => tracing::warn!(order = id.0, %node, ?took, ?action, %error, "not done"),
+        }
+    }
+
+    /// Ends the control sessions, which gives the votes back.
+    async fn end(mut self) {
+        drop(self.executor);
+        self.events.close();
+        self.tasks.abort_all();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_LIMIT, ended).await.is_err() {
+            tracing::warn!("a control session did not end in time");
+        }
+    }
+}
+
+async fn sleep_or_never(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The machine's view of the settings.
+fn spec(config: &ControllerConfig) -> ClusterSpec {
+    let nodes = config
+        .nodes
+        .iter()
+        .map(|node| NodeSpec {
+            name: node.name.clone(),
+            application_name: node.application_name.clone().unwrap_or_else(|| node.name.clone()),
+            host: node.host.clone(),
+            port: node.port,
+            priority: node.priority,
+            weight: node.weight,
+            nofailover: node.nofailover || node.cascade,
+        })
+        .collect();
+    ClusterSpec {
+        name: config.cluster.clone(),
+        mode: config.mode,
+        pooler: format!("{:016x}", rand::random::<u64>()),
+        nodes,
+        on_last_node: if config.degrade_on_last_node { OnLastNode::Degrade } else { OnLastNode::Block },
+        sync_standbys: config.sync_standbys,
+        bootstrap: config.bootstrap,
+        limits: Limits {
+            probe_interval: config.probe_interval,
+            probe_timeout: config.probe_timeout,
+            restart_grace: config.restart_grace,
+            action_timeout: config.action_timeout,
+            primary_lease: config.primary_lease,
+            member_timeout: config.member_timeout,
+            max_failovers_per_hour: config.max_failovers_per_hour,
+            max_failover_lag: config.max_lost_bytes,
+            ..Limits::default()
+        },
+    }
+}
