@@ -186,9 +186,9 @@ impl<'a> Survey<'a> {
     }
 
     /// Whether the token before the name says that the name is being given, not called: `AS t(a, b)`,
-    /// `INTO t(a)`, `WITH t(a)`, `) t(a)`.
+    /// `INTO t(a)`, `COPY t(a)`, `WITH t(a)`, `) t(a)`.
     fn declares(&self, ago: usize) -> bool {
-        let words = ["as", "into", "with", "recursive"];
+        let words = ["as", "into", "with", "recursive", "copy"];
         self.symbol_before(ago, b')') || words.iter().any(|word| self.before(ago, word))
     }
 

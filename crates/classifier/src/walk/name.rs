@@ -34,6 +34,14 @@ pub(super) fn parts(name: &ObjectName) -> Option<(Option<&Ident>, &Ident)> {
     }
 }
 
+/// `SELECT my_type 'x'` is a constant of a type to PostgreSQL, and a column with an alias to sqlparser.
+pub(super) fn name_is_no_string(alias: &Ident) -> Step {
+    match alias.quote_style {
+        None | Some('"') => Ok(()),
+        Some(_) => unknown("a string in the place of an alias"),
+    }
+}
+
 fn name_is_short(name: &Ident) -> bool {
     name.value.len() < crate::survey::FOLDED_BYTES
 }

@@ -8,6 +8,7 @@ use sqlparser::ast::{
     With,
 };
 
+use super::name::name_is_no_string;
 use super::{Blame, Node, Step, Walk, unknown};
 use crate::Reason;
 
@@ -159,7 +160,11 @@ impl<'a> Walk<'a> {
 
     fn item(&mut self, item: &'a SelectItem) -> Step {
         match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.push(expr),
+            SelectItem::UnnamedExpr(expr) => self.push(expr),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                name_is_no_string(alias)?;
+                self.push(expr);
+            }
             SelectItem::QualifiedWildcard(kind, options) => {
                 plain_wildcard(options)?;
                 if let SelectItemQualifiedWildcardKind::Expr(expr) = kind {

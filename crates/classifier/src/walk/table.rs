@@ -5,6 +5,7 @@ use sqlparser::ast::{
     TableSampleKind, TableWithJoins, XmlTableColumn, XmlTableColumnOption,
 };
 
+use super::name::name_is_no_string;
 use super::{Node, Step, Walk, unknown};
 
 impl<'a> Walk<'a> {
@@ -135,6 +136,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn alias(&mut self, alias: Option<&'a TableAlias>) -> Step {
         let Some(alias) = alias else { return Ok(()) };
+        name_is_no_string(&alias.name)?;
         if alias.at.is_some() {
             return unknown("AT in an alias");
         }
