@@ -35,14 +35,8 @@ const BANNED: [(&str, &str); 6] = [
 ];
 
 /// Parts of identifiers that have one word in this project. Only names that we define are looked at.
-const ONE_WORD: [(&str, &str); 6] = [
-    ("master", "primary"),
-    ("slave", "replica"),
-    ("leader", "primary"),
-    ("follower", "replica"),
-    ("upstream", "server"),
-    ("downstream", "client"),
-];
+const ONE_WORD: [(&str, &str); 4] =
+    [("master", "primary"), ("slave", "replica"), ("leader", "primary"), ("follower", "replica")];
 
 /// Words that open a definition in Rust.
 const DEFINES: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "mod", "const", "let"];
