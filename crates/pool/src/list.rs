@@ -62,7 +62,7 @@ impl List {
         self.len += 1;
     }
 
-    /// Takes a member out. The caller knows that `id` is in this list.
+    /// Takes a member out. The caller knows that `id` is in this list. Its own links stay as they are: a push sets both.
     pub(crate) fn remove<T: Linked>(&mut self, arena: &mut Arena<T>, id: Id) {
         let Some(links) = arena.get(id).map(|entry| *entry.links()) else { return };
         if self.front == Some(id) {
@@ -72,8 +72,6 @@ impl List {
             self.back = links.prev;
         }
         link(arena, links.prev, links.next);
-        link(arena, None, Some(id));
-        link(arena, Some(id), None);
         self.len -= 1;
     }
 }
