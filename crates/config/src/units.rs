@@ -81,15 +81,15 @@ pub(crate) fn print_seconds(time: Duration) -> String {
 /// Prints a time with the largest unit of us, ms and s that it is a whole number of.
 pub(crate) fn print_time(time: Duration) -> String {
     let micros = time.as_micros();
-    if micros % 1_000_000 == 0 {
+    if micros.is_multiple_of(1_000_000) {
         return format!("{}s", micros / 1_000_000);
     }
-    if micros % 1_000 == 0 { format!("{}ms", micros / 1_000) } else { format!("{micros}us") }
+    if micros.is_multiple_of(1_000) { format!("{}ms", micros / 1_000) } else { format!("{micros}us") }
 }
 
 /// Prints a size with the largest unit that it is a whole number of.
 pub(crate) fn print_bytes(bytes: u64) -> String {
-    let fits = BYTE_UNITS.iter().rev().find(|(_, length)| bytes >= *length && bytes % length == 0);
+    let fits = BYTE_UNITS.iter().rev().find(|(_, length)| bytes >= *length && bytes.is_multiple_of(*length));
     let (name, length) = fits.unwrap_or(&BYTE_UNITS[0]);
     format!("{}{name}", bytes / length)
 }

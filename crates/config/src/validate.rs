@@ -104,7 +104,7 @@ fn describe_nodes(
 
 fn check_cluster(cluster: &Cluster, places: &EntryPlaces, findings: &mut Findings) {
     let name = &cluster.name;
-    if cluster.nodes.is_empty() {
+    if !places.values.contains_key("nodes") {
         findings.error(&places.name, format!("cluster {name} needs nodes=host:port,…"));
     }
     if cluster.user.is_none() {

@@ -1,5 +1,7 @@
 //! The files of the repository: those that are generated are up to date, and those that are examples load.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use howdah_config::{Config, Failover, Format, Target, example_toml, parse, settings_markdown};
