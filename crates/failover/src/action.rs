@@ -10,8 +10,10 @@
 //! - **Answers.** Every order is answered once, by [`crate::Event::ActionDone`] (probes by their own two events).
 //!   An order not answered within [`Order::within`] is lost to the machine: it asks again under a new id or
 //!   halts, and a late answer is ignored. An order may therefore be carried out twice, also at the same time, and
-//!   every action is idempotent. If the control session ended before the order was carried out, the answer is
-//!   [`ActionError::SessionLost`]: never open a new session to carry it out, the votes are in the old one.
+//!   every action is idempotent. If the control session had ended before the statement was sent, the answer is
+//!   [`ActionError::SessionLost`]: never open a new session to carry it out, the votes are in the old one. If it
+//!   ended after the statement was sent and before its answer, that is [`ActionError::Unanswered`]: it may have
+//!   been carried out.
 //! - **Settings** are written with `ALTER SYSTEM SET …` (values as quoted literals) followed by
 //!   `SELECT pg_reload_conf()`, and *read back*: an action is done when `pg_settings`/`current_setting` of a
 //!   session shows the new value. A custom setting (`howdah.members`, `howdah.fence`) is first `SET` in the same
@@ -137,6 +139,32 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Its name in logs and in the explanation of a decision.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Action::Probe { .. } => "probe",
+            Action::Lock => "lock",
+            Action::CheckVote => "check vote",
+            Action::Unlock => "unlock",
+            Action::Fence { .. } => "fence",
+            Action::ResumeReplay => "resume replay",
+            Action::EndConflictingReads => "end conflicting reads",
+            Action::ReadPosition => "read position",
+            Action::WriteNames { .. } => "write names",
+            Action::WriteMembers { .. } => "write members",
+            Action::Repoint { .. } => "repoint",
+            Action::Promote => "promote",
+            Action::AwaitPromoted => "await promoted",
+            Action::Undo { .. } => "undo",
+            Action::ClearFence => "clear fence",
+            Action::SetReadOnly => "set read only",
+            Action::Tune { .. } => "tune",
+        }
+    }
+}
+
 /// What an action that was carried out has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
@@ -186,7 +214,7 @@ pub enum Done {
 /// Why an action was not carried out, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionError {
-    /// The control session had ended: its vote is gone, and nothing was done in another.
+    /// The control session had ended before anything was sent: its vote is gone, and nothing was done.
     #[error("the control session had ended")]
     SessionLost,
     /// The server said no.

@@ -62,6 +62,10 @@ pub struct Attached {
 pub struct Sample {
     /// `pg_is_in_recovery()`.
     pub in_recovery: bool,
+    /// `pg_postmaster_start_time()` in microseconds of the node's own clock; compares with itself only. A promotion
+    /// that was asked for before a restart and has not happened after it never will (PostgreSQL removes the
+    /// request when it starts).
+    pub started_at: i64,
     /// `system_identifier` of `pg_control_system()`.
     pub system_id: u64,
     /// The timeline. Out of recovery: of `pg_walfile_name(pg_current_wal_lsn())` or `IDENTIFY_SYSTEM`. In

@@ -122,6 +122,9 @@ pub struct ClusterSpec {
     pub nodes: Vec<NodeSpec>,
     /// What happens when no synchronous standby is left.
     pub on_last_node: OnLastNode,
+    /// Standbys that a commit waits for once there are enough of them, where Howdah has lowered the number
+    /// (1 or more). A cluster that was set up asynchronous stays so.
+    pub sync_standbys: usize,
     /// A new cluster without standbys: its primary is writable though nobody follows it.
     pub bootstrap: bool,
     /// Times and bounds.
