@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use howdah_admin::pooler::{PrimaryChange, SetEffect, Shutdown};
@@ -19,6 +20,8 @@ pub struct Fake {
     pub refuse: Option<ActionError>,
     pub no_clusters: bool,
     pub unwritable: bool,
+    /// Makes the counters, the clients and the failovers of a busy day: for looking at the dashboard.
+    pub busy_since: Option<Instant>,
 }
 
 impl Fake {
@@ -28,6 +31,10 @@ impl Fake {
 
     pub fn hold(&self, pause: PauseState) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).pause = pause;
+    }
+
+    fn busy_us(&self) -> u64 {
+        self.busy_since.map_or(0, |since| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     fn act<T: Send>(&self, call: String, value: T) -> Outcome<'_, T>
@@ -95,7 +102,15 @@ pub fn server(id: u64, state: ServerState) -> ServerRow {
         prepared_statements: 1,
         pinned: None,
         node: Some("node1".into()),
-        buffers: Buffers { recv_pos: 7, pkt_pos: 6, pkt_remain: 5, send_pos: 4, send_remain: 0, pkt_avail: 2, send_avail: 1 },
+        buffers: Buffers {
+            recv_pos: 7,
+            pkt_pos: 6,
+            pkt_remain: 5,
+            send_pos: 4,
+            send_remain: 0,
+            pkt_avail: 2,
+            send_avail: 1,
+        },
     }
 }
 
@@ -163,7 +178,7 @@ impl Pooler for Fake {
         "PgBouncer 1.25.2 (Howdah 0.1.0)".into()
     }
     fn now(&self) -> UnixMicros {
-        NOW
+        UnixMicros(NOW.0 + i64::try_from(self.busy_us()).unwrap_or(0))
     }
     fn state(&self) -> PoolerState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -176,7 +191,14 @@ impl Pooler for Fake {
         let mut active = client(3, ClientState::Active);
         active.link = 5;
         active.pinned = Some("temporary table".into());
-        vec![client(1, ClientState::Idle), waiting, active, login]
+        let mut rows = vec![client(1, ClientState::Idle), waiting, active, login];
+        if self.busy_since.is_some() {
+            rows.extend(
+                (10..60)
+                    .map(|id| client(id, if id % 3 == 0 { ClientState::Active } else { ClientState::Idle })),
+            );
+        }
+        rows
     }
     fn servers(&self) -> Vec<ServerRow> {
         vec![server(5, ServerState::Active), server(6, ServerState::BeingCanceled)]
@@ -233,8 +255,19 @@ impl Pooler for Fake {
         vec![pool("app", "app", PoolMode::Transaction), pool("pgbouncer", "pgbouncer", PoolMode::Statement)]
     }
     fn stats(&self) -> Vec<StatsRow> {
+        // A rate that swings: its integral over the time.
+        let seconds = self.busy_us() as f64 / 1e6;
+        let n = (9000.0 * seconds + 4000.0 * (1.0 - (seconds / 3.0).cos())) as u64;
+        let mut totals = counted(100);
+        totals.query_count += n;
+        totals.xact_count += n / 3;
+        totals.query_time += n * 180;
+        totals.wait_time += n * 7;
+        totals.server_assignment_count += n / 3;
+        totals.received += n * 90;
+        totals.sent += n * 410;
         vec![
-            StatsRow { database: "app".into(), totals: counted(100), averages: counted(10) },
+            StatsRow { database: "app".into(), totals, averages: counted(10) },
             StatsRow { database: "pgbouncer".into(), totals: counted(1), averages: Averages::default() },
         ]
     }
@@ -258,16 +291,30 @@ impl Pooler for Fake {
     }
     fn settings(&self) -> Vec<ConfigRow> {
         vec![
-            ConfigRow { key: "admin_users".into(), value: Some("alice".into()), default: Some(String::new()), changeable: true },
+            ConfigRow {
+                key: "admin_users".into(),
+                value: Some("alice".into()),
+                default: Some(String::new()),
+                changeable: true,
+            },
             ConfigRow { key: "auth_file".into(), value: None, default: None, changeable: true },
-            ConfigRow { key: "listen_port".into(), value: Some("6432".into()), default: Some("6432".into()), changeable: false },
+            ConfigRow {
+                key: "listen_port".into(),
+                value: Some("6432".into()),
+                default: Some("6432".into()),
+                changeable: false,
+            },
         ]
     }
     fn memory(&self) -> Vec<MemRow> {
         vec![MemRow { name: "client".into(), size: 100, used: 3, free: 2 }]
     }
     fn dns_hosts(&self) -> Vec<DnsHostRow> {
-        vec![DnsHostRow { hostname: "db".into(), ttl: 15, addrs: vec!["10.0.3.200:0".into(), "10.0.3.201:0".into()] }]
+        vec![DnsHostRow {
+            hostname: "db".into(),
+            ttl: 15,
+            addrs: vec!["10.0.3.200:0".into(), "10.0.3.201:0".into()],
+        }]
     }
     fn dns_zones(&self) -> Vec<DnsZoneRow> {
         vec![DnsZoneRow { zonename: "example".into(), serial: 5_000_000_000, count: 1 }]
@@ -326,9 +373,9 @@ impl Pooler for Fake {
             return Vec::new();
         }
         let step = |name: &str, took_us| Step { name: name.into(), took_us };
-        vec![FailoverRow {
+        let mut rows = vec![FailoverRow {
             cluster: "main".into(),
-            started: UnixMicros(NOW.0 - 3_600_000_000),
+            started: UnixMicros(NOW.0 - if self.busy_since.is_some() { 0 } else { 3_600_000_000 }),
             epoch: 7,
             kind: "failover".into(),
             reason: "the primary does not answer and no standby hears of it".into(),
@@ -337,7 +384,20 @@ impl Pooler for Fake {
             new_primary: Some("node0".into()),
             outcome: "done".into(),
             steps: vec![step("suspect", 51_200), step("votes", 3_100), step("promote", 40_000)],
-        }]
+        }];
+        if self.busy_since.is_some() {
+            let mut older = rows[0].clone();
+            older.started = UnixMicros(NOW.0 - 9_000_000_000);
+            older.kind = "switchover".into();
+            older.reason = "asked for on the console".into();
+            older.decided_by = "admin".into();
+            (older.old_primary, older.new_primary) = (Some("node0".into()), Some("node3".into()));
+            let all = [("suspect", 61_200), ("votes", 4_100), ("fence", 9_300), ("elect", 800)];
+            older.steps = all.into_iter().map(|(name, us)| step(name, us)).collect();
+            older.steps.extend([step("repoint", 12_400), step("promote", 71_000), step("publish", 300)]);
+            rows.push(older);
+        }
+        rows
     }
     fn latencies(&self) -> Vec<LatencyRow> {
         vec![LatencyRow {
