@@ -29,6 +29,8 @@ mod sample;
 mod setup_sql;
 
 #[cfg(test)]
+mod actions_tests;
+#[cfg(test)]
 mod conninfo_tests;
 #[cfg(test)]
 mod sample_tests;

@@ -242,6 +242,18 @@ impl Node {
         Ok(())
     }
 
+    /// Stops one process of the server, for example its startup process; [`Node::thaw`] lets it go on.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], also when the process is no child of the postmaster.
+    pub fn freeze_process(&self, pid: i32) -> Result<(), Error> {
+        if !process::children_of(self.running_pid()?).contains(&pid) {
+            return Err(Error::NotRunning { node: format!("process {pid} of {}", self.name()) });
+        }
+        process::signal(pid, Signal::STOP);
+        Ok(())
+    }
+
     /// Lets every process of the server go on after a freeze. Harmless otherwise.
     pub fn thaw(&self) {
         if let Some(pid) = self.pid() {

@@ -20,7 +20,11 @@ pub(crate) async fn alter<A: Ask>(
 /// Puts `name` back to what `postgresql.conf` says.
 pub(crate) async fn reset<A: Ask>(on: &mut A, name: &str, deadline: Instant) -> Result<(), AskError> {
     on.ask(&format!("ALTER SYSTEM RESET {name}"), deadline).await?;
-    reload(on, deadline).await
+    reload(on, deadline).await?;
+    let gone = format!(
+        "SELECT NOT EXISTS (SELECT FROM pg_settings WHERE name = '{name}' AND sourcefile LIKE '%postgresql.auto.conf')"
+    );
+    poll_true(on, &gone, deadline).await
 }
 
 /// Writes one of Howdah's own settings. `ALTER SYSTEM` knows such a name only after it was `SET` in the session;
