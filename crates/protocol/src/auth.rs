@@ -36,8 +36,4 @@ pub enum Progress<T> {
 }
 
 #[cfg(test)]
-mod client_login_tests;
-#[cfg(test)]
-mod secret_tests;
-#[cfg(test)]
-mod server_login_tests;
+mod auth_tests;
