@@ -4,6 +4,7 @@
 use foldhash::fast::RandomState;
 use quick_cache::{Weighter, sync::Cache};
 
+use crate::verdict::Effect;
 use crate::{Reason, Route, Verdict, judge, tables};
 
 /// Limits of a [`Classifier`].
@@ -88,12 +89,12 @@ impl Classifier {
             return judge::judge(sql, context, self.options.max_text_bytes).verdict;
         }
         if let Some(known) = self.by_text.get(sql) {
-            return apply(known, sql, context);
+            return judge::narrow(known, sql, context);
         }
         let usual = Context::default();
         let verdict = judge::judge(sql, usual, self.options.max_text_bytes).verdict;
         self.by_text.insert(sql.into(), verdict);
-        apply(verdict, sql, context)
+        judge::narrow(verdict, sql, context)
     }
 
     /// Remembers that a replica refused `sql`, so that it goes to the primary from now on (as long as the
@@ -102,23 +103,9 @@ impl Classifier {
         if sql.len() > self.options.max_text_bytes {
             return;
         }
-        let verdict = self.classify(sql, context);
+        let mut verdict = self.classify(sql, context);
+        verdict.effects.add(Effect::Writes);
         let refused = Verdict { route: Route::Primary, reason: Reason::RefusedBefore, ..verdict };
         self.by_text.insert(sql.into(), refused);
     }
-}
-
-/// Narrows a verdict made for the usual context to the session's.
-fn apply(verdict: Verdict, sql: &[u8], context: Context) -> Verdict {
-    let primary = |reason| Verdict { route: Route::Primary, reason, ..verdict };
-    if verdict.route == Route::Primary || verdict.reason == Reason::HintReplica {
-        return verdict;
-    }
-    if verdict.rests_on_names && !context.search_path_untouched {
-        return primary(Reason::SearchPath);
-    }
-    if !context.utf8 && !sql.is_ascii() {
-        return primary(Reason::Encoding);
-    }
-    verdict
 }

@@ -5,6 +5,7 @@ use crate::Reason;
 use crate::outcome::Outcome;
 use crate::survey::Piece;
 use crate::verdict::Effect;
+use crate::words::Words;
 
 /// Commands that change the database or the server and run no function of the user's in this session's name
 /// that could leave session state behind.
@@ -47,13 +48,14 @@ pub(crate) fn command(first: &str, piece: &Piece) -> Outcome {
     }
 }
 
-/// Whether functions that the statement names run when it runs. `CREATE VIEW v AS SELECT f()` runs nothing.
-pub(crate) fn runs_functions(first: &str, piece: &Piece) -> bool {
+/// Whether functions that the statement names run when it runs: `CREATE TABLE … AS SELECT f()` does,
+/// `CREATE VIEW … AS SELECT f()` does not. `words` stands behind the first word.
+pub(crate) fn runs_functions(first: &str, piece: &Piece, words: &mut Words<'_>) -> bool {
     match first {
-        "create" | "refresh" | "cluster" | "reindex" => piece.has_query,
-        "alter" | "analyse" | "analyze" | "checkpoint" | "comment" | "drop" | "grant" | "import"
-        | "reassign" | "revoke" | "security" | "truncate" | "vacuum" | "lock" | "listen" | "unlisten"
-        | "notify" => false,
-        _ => true,
+        "create" => {
+            while words.eat_any(&["local", "global", "temp", "temporary", "unlogged"]) {}
+            piece.has_query && words.eat_any(&["table", "materialized"])
+        }
+        _ => !UTILITY.contains(&first) && !matches!(first, "lock" | "listen" | "unlisten" | "notify"),
     }
 }

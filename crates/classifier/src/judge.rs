@@ -26,6 +26,26 @@ pub(crate) struct Judgement {
 
 /// Judges a text in the session's context. Longer ones than `max_text_bytes` are not parsed.
 pub(crate) fn judge(sql: &[u8], context: Context, max_text_bytes: usize) -> Judgement {
+    let Judgement { verdict, detail } = read(sql, context, max_text_bytes);
+    Judgement { verdict: narrow(verdict, sql, context), detail }
+}
+
+/// Narrows a verdict made for the usual context to the session's.
+pub(crate) fn narrow(verdict: Verdict, sql: &[u8], context: Context) -> Verdict {
+    let primary = |reason| Verdict { route: Route::Primary, reason, ..verdict };
+    if verdict.route == Route::Primary || verdict.reason == Reason::HintReplica {
+        return verdict;
+    }
+    if verdict.rests_on_names && !context.search_path_untouched {
+        return primary(Reason::SearchPath);
+    }
+    if !context.utf8 && !sql.is_ascii() {
+        return primary(Reason::Encoding);
+    }
+    verdict
+}
+
+fn read(sql: &[u8], context: Context, max_text_bytes: usize) -> Judgement {
     if sql.len() > LEXER_BYTES {
         return finish(Outcome::write(Reason::TooLong).with(Effect::MarksSession), None);
     }
@@ -35,7 +55,7 @@ pub(crate) fn judge(sql: &[u8], context: Context, max_text_bytes: usize) -> Judg
     while let Some(piece) = survey.next_piece() {
         let Some(first) = piece.first else { continue };
         let text = Text { sql, context, parses: sql.len() <= max_text_bytes };
-        let outcome = text.statement(&survey, &piece, first);
+        let outcome = text.statement(&survey, &piece, first).unless_opaque(&piece);
         whole = if statements == 0 { outcome } else { both(whole, outcome) };
         statements += 1;
     }
@@ -92,7 +112,7 @@ impl Text<'_> {
             return outcome;
         }
         let mut outcome = command::command(word, piece);
-        if command::runs_functions(word, piece) {
+        if command::runs_functions(word, piece, &mut words) {
             outcome = outcome.with_if(calls_unknown(piece), Effect::MarksSession).asking(piece);
         }
         let detail = outcome.detail.take().unwrap_or_else(|| word.to_ascii_uppercase().into());
@@ -109,7 +129,7 @@ impl Text<'_> {
         }
         if piece.opaque {
             return Outcome::write(Reason::NotParsed)
-                .about("a string, comment or U& name that hides something");
+                .about("something is not terminated or closed, or a U& name");
         }
         let Some(text) = self.sql.get(piece.start..piece.end).and_then(|text| std::str::from_utf8(text).ok())
         else {
@@ -162,6 +182,15 @@ fn parse(text: &str) -> Result<Walked, Outcome> {
 }
 
 impl Outcome {
+    /// Nothing with an unterminated string or comment in it runs anywhere: the primary says so.
+    fn unless_opaque(self, piece: &Piece) -> Outcome {
+        if !piece.opaque || self.route == Route::Primary {
+            return self;
+        }
+        let refused = Outcome::write(Reason::NotParsed).about("something is not terminated or closed");
+        Outcome { effects: both(refused.clone(), self).effects, ..refused }
+    }
+
     /// Adds what the functions of the statement mean for the session.
     fn asking(self, piece: &Piece) -> Outcome {
         let asks = self.with_if(piece.asks_role, Effect::AsksRole);

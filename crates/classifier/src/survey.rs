@@ -41,7 +41,7 @@ pub(crate) struct Piece {
     pub(crate) has_query: bool,
     /// Tokens that can deepen a syntax tree: operators, casts, key words such as OR and UNION.
     pub(crate) joints: usize,
-    /// Something is not terminated, or `U&"…"` hides a name.
+    /// Something is not terminated or closed, or `U&"…"` hides a name.
     pub(crate) opaque: bool,
 }
 
@@ -83,7 +83,10 @@ impl<'a> Survey<'a> {
                 }
                 Kind::Symbol(b';') if depth == 0 && !whole => return Some(piece),
                 Kind::Symbol(b'(') => depth += 1,
-                Kind::Symbol(b')') => depth = depth.saturating_sub(1),
+                Kind::Symbol(b')') => {
+                    piece.opaque |= depth == 0;
+                    depth = depth.saturating_sub(1);
+                }
                 _ => {}
             }
             self.take(&mut piece, token);
@@ -91,6 +94,7 @@ impl<'a> Survey<'a> {
             whole |= token.is_word(self.text, "atomic") && self.before(0, "begin");
             self.remember(token);
         }
+        piece.opaque |= depth > 0;
         seen.then_some(piece)
     }
 
@@ -135,7 +139,7 @@ impl<'a> Survey<'a> {
                 let after = ["create", "into", "local", "global", "replace"];
                 piece.temporary |= after.iter().any(|word| self.before(0, word));
             }
-            "select" | "values" | "table" | "execute" => {
+            "select" | "values" | "execute" => {
                 piece.has_query = true;
                 piece.joints += 1;
             }
