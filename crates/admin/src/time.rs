@@ -18,9 +18,13 @@ impl UnixMicros {
         self.in_zone(TimeZone::system())
     }
 
-    /// As [`UnixMicros::local`], in the zone given.
+    /// As [`UnixMicros::local`], in UTC.
     #[must_use]
-    pub fn in_zone(self, zone: TimeZone) -> String {
+    pub fn utc(self) -> String {
+        self.in_zone(TimeZone::UTC)
+    }
+
+    fn in_zone(self, zone: TimeZone) -> String {
         let at = Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH);
         at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }

@@ -119,7 +119,7 @@ fn histograms(rows: &[LatencyRow], encoder: &mut DescriptorEncoder<'_>) -> fmt::
     for row in rows {
         let labels = [("database", row.database.as_str()), ("phase", row.phase.word())];
         let bounds = row.buckets.iter().map(|&(bound, count)| (bound as f64 / 1e6, count));
-        let buckets: Vec<(f64, u64)> = bounds.chain([(f64::MAX, row.above)]).collect();
+        let buckets: Vec<(f64, u64)> = bounds.chain([(f64::INFINITY, row.above)]).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let mut sample = family.encode_family(&labels)?;
         sample.encode_histogram::<NoLabelSet>(row.sum_us as f64 / 1e6, count, &buckets, None)?;

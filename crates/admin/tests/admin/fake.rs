@@ -37,10 +37,7 @@ impl Fake {
         self.busy_since.map_or(0, |since| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn act<T: Send>(&self, call: String, value: T) -> Outcome<'_, T>
-    where
-        T: 'static,
-    {
+    fn act<T: Send + 'static>(&self, call: String, value: T) -> Outcome<'_, T> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         let result = match &self.refuse {
             Some(error) => Err(error.clone()),
