@@ -156,6 +156,7 @@ fn apply<T: Keys>(
     wording: &Wording,
     findings: &mut Findings,
 ) -> BTreeMap<&'static str, Place> {
+    let defaults = target.clone();
     let mut values = BTreeMap::new();
     for pair in pairs {
         let (key, value) = (&pair.key, &pair.value);
@@ -167,7 +168,8 @@ fn apply<T: Keys>(
         };
         values.insert(row.name, value.place.clone());
         match (row.set)(target, &value.text) {
-            Ok(()) => note_effect(target, row, pair, findings),
+            Ok(()) if (row.get)(target) != (row.get)(&defaults) => note_effect(row, &key.place, findings),
+            Ok(()) => {}
             Err(expected) => {
                 let sentence = format!("{}: expected {expected}, and not {:?}", row.name, value.text);
                 let place = &value.place;
@@ -185,11 +187,10 @@ fn apply<T: Keys>(
     values
 }
 
-/// Says of a key without effect that it has none, unless it says what would happen anyway.
-fn note_effect<T: Keys>(target: &T, row: &Key<T>, pair: &Pair, findings: &mut Findings) {
-    let Effect::NotYet(note) = row.flags.effect else { return };
-    if (row.get)(target) != (row.get)(&T::default()) {
-        findings.note(&pair.key.place, format!("{} has no effect yet: {note}", row.name));
+/// Says of a key without effect that it has none. A value that says what happens anyway needs no such note.
+fn note_effect<T>(row: &Key<T>, place: &Place, findings: &mut Findings) {
+    if let Effect::NotYet(note) = row.flags.effect {
+        findings.note(place, format!("{} has no effect yet: {note}", row.name));
     }
 }
 

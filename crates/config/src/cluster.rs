@@ -13,6 +13,7 @@ use crate::kind::{
     Bytes, Count, Hidden, Integer, Lag, Maybe, Name, Nodes, OneOf, PositiveTime, Switch, Text, Time,
 };
 use crate::secret::Secret;
+use crate::settings::STATE_TRACKING;
 use crate::table::LIVE;
 
 keys! {
@@ -47,7 +48,7 @@ keys! {
     /// What becomes of reads when no replica is usable.
     reads_without_replica: ReadsWithoutReplica as OneOf<ReadsWithoutReplica> = ReadsWithoutReplica::Primary, LIVE.own();
     /// Track and replay session state outside session pooling.
-    state_tracking: bool as Switch = true, LIVE.own();
+    state_tracking: bool as Switch = true, LIVE.own().not_yet(STATE_TRACKING);
 
     ["Failover"]
     /// Who promotes a replica when the primary is gone.
@@ -71,11 +72,11 @@ keys! {
     /// A new cluster without standbys: its primary is taken as such without a quorum.
     bootstrap: bool as Switch = false, LIVE.own();
     /// What is done with commits that synchronous replication does not protect.
-    unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own();
+    unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own().not_yet("commits without protection are let through and not counted yet");
     /// After so many promotions within an hour Howdah stops and waits for a person; 0: no limit.
     max_failovers_per_hour: u32 as Count = 10, LIVE.own();
     /// Ask the new primary what became of commits that the failover interrupted.
-    commit_resolution: bool as Switch = true, LIVE.own();
+    commit_resolution: bool as Switch = true, LIVE.own().not_yet("interrupted commits are reported as unknown (08007)");
 }
 
 keys! {

@@ -11,10 +11,10 @@ use crate::keyword::{
 };
 use crate::kind::{Count, Hidden, Hosts, Lag, Maybe, Name, OneOf, Port, Seconds, Switch, Text, Time};
 use crate::secret::Secret;
+use crate::settings::STATE_TRACKING;
 use crate::table::LIVE;
 
 const AUTH_QUERY: &str = "auth_query is not there yet";
-const NOT_APPLIED: &str = "not applied yet";
 const PEERING: &str = "peering is not there yet";
 
 keys! {
@@ -89,7 +89,7 @@ keys! {
     /// As the cluster's key, for this entry.
     reads_without_replica: Option<ReadsWithoutReplica> as Maybe<OneOf<ReadsWithoutReplica>> = None, LIVE.own();
     /// Track and replay session state; unset: as the cluster or, without one, the process says.
-    state_tracking: Option<bool> as Maybe<Switch> = None, LIVE.own();
+    state_tracking: Option<bool> as Maybe<Switch> = None, LIVE.own().not_yet(STATE_TRACKING);
 }
 
 keys! {
@@ -118,7 +118,7 @@ keys! {
     /// Longest idle time inside a transaction; 0: no limit.
     idle_transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
     /// Longest transaction; 0: no limit.
-    transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE.not_yet(NOT_APPLIED);
+    transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
     /// Longest idle time outside a transaction; 0: no limit.
     client_idle_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
 }

@@ -23,6 +23,10 @@ pub fn settings_markdown() -> String {
     not_yet::<Database>(&mut text, "databases: ");
     not_yet::<User>(&mut text, "users: ");
     not_yet::<Peer>(&mut text, "peers: ");
+    not_yet::<Cluster>(&mut text, "clusters: ");
+    not_yet::<ClusterNode>(&mut text, "nodes: ");
+    text.push_str("- `auth_type`: cert, hba, ldap and pam are not there yet\n");
+    text.push_str("- `consistency`: monotonic and database are treated as session\n");
     text
 }
 

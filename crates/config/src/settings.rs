@@ -22,6 +22,8 @@ const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN N
 const DNS: &str = "names are resolved by the system; no cache of our own yet";
 const TLS: &str = "TLS is not there yet";
 const SYSLOG: &str = "syslog is not there yet";
+/// Why `state_tracking` does nothing yet, wherever it is said.
+pub(crate) const STATE_TRACKING: &str = "session state is not replayed yet";
 const NOT_APPLIED: &str = "not applied yet";
 
 const fn seconds(count: u64) -> Duration {
@@ -81,7 +83,7 @@ keys! {
     /// This process's number among its peers; 0: no peering.
     peer_id: u32 as Count<0, 16383> = 0, LIVE.not_yet("peering is not there yet");
     /// Refuse the simple query protocol.
-    disable_pqexec: bool as Flag = false, START.not_yet(NOT_APPLIED);
+    disable_pqexec: bool as Flag = false, START;
     /// Append the client's address to its application_name.
     application_name_add_host: bool as Flag = false, LIVE.not_yet(NOT_APPLIED);
     /// The file that RELOAD reads.
@@ -187,7 +189,7 @@ keys! {
     /// A client idle inside a transaction for longer is disconnected; 0: never.
     idle_transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// A client whose transaction lasts longer is disconnected; 0: never.
-    transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE.not_yet(NOT_APPLIED);
+    transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// Longest time for SUSPEND and `-R`; then connections that cannot be flushed are dropped.
     suspend_timeout: Duration as Seconds = seconds(10), LIVE.not_yet(NOT_APPLIED);
 
@@ -257,7 +259,7 @@ keys! {
     /// Threads that serve connections; 0: one a core.
     worker_threads: u32 as Count<0, 1024> = 0, START.own();
     /// Track and replay session state outside session pooling, where neither database nor cluster says otherwise; howdah.toml has it on by default.
-    state_tracking: bool as Switch = false, LIVE.own();
+    state_tracking: bool as Switch = false, LIVE.own().not_yet(STATE_TRACKING);
     /// Form of the log lines.
     log_format: LogFormat as OneOf<LogFormat> = LogFormat::Pgbouncer, START.own();
 }

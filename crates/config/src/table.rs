@@ -83,7 +83,7 @@ impl<T> Key<T> {
 }
 
 /// A section of keys.
-pub(crate) trait Keys: Default + Sized + 'static {
+pub(crate) trait Keys: Clone + Default + 'static {
     /// Its rows, in the order of the documentation.
     const KEYS: &'static [Key<Self>];
 

@@ -274,6 +274,13 @@ fn what_has_no_effect_yet_is_a_note_only_where_it_would_change_something() {
         "f.ini:2:1: note: client_tls_sslmode has no effect yet: TLS is not there yet"
     );
     assert_eq!(ini("[pgbouncer]\nauth_type = hba"), "f.ini:2:13: note: auth_type = hba is not there yet");
+    assert_eq!(
+        ini(
+            "[clusters]\nm = user=u nodes=a consistency=monotonic\n[databases]\nd = cluster=m state_tracking=off"
+        ),
+        "f.ini:2:32: note: consistency = monotonic is not there yet: it is treated as session\n\
+         f.ini:4:15: note: state_tracking has no effect yet: session state is not replayed yet"
+    );
 }
 
 #[test]
