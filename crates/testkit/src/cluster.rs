@@ -4,6 +4,7 @@
 //! own; their names are the `application_name`s in `primary_conninfo` (FAILOVER_PROTOCOL.md §2: without that, every
 //! standby is called `walreceiver`).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -42,6 +43,26 @@ pub struct ClusterBuilder {
     settings: Vec<(String, String)>,
     hba: Vec<String>,
     sql: Vec<String>,
+    progress: Progress,
+}
+
+/// Who is told of each step, if anybody is.
+#[derive(Clone, Default)]
+struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl Progress {
+    fn say(&self, step: &str) {
+        tracing::debug!(step, "cluster");
+        if let Some(tell) = &self.0 {
+            tell(step);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Progress" } else { "None" })
+    }
 }
 
 impl ClusterBuilder {
@@ -97,6 +118,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Is told of each step as it begins, in a short sentence: a demo shows that something is going on.
+    #[must_use]
+    pub fn progress(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.progress = Progress(Some(Arc::new(tell)));
+        self
+    }
+
     /// Makes the cluster; returns when every standby streams and the synchronous names are in force.
     ///
     /// # Errors
@@ -111,10 +139,12 @@ impl ClusterBuilder {
             nodes.push(Node::new(name, self.address(index), binaries.clone(), Arc::clone(&workdir))?);
         }
         let cluster = Cluster { nodes };
+        self.progress.say(&format!("initdb of {}", cluster.node(0).name()));
         self.make_primary(&cluster).await?;
         let copies: Vec<_> = (1..=self.replicas)
             .map(|index| {
                 let (node, primary) = (cluster.nodes[index].clone(), cluster.nodes[0].clone());
+                self.progress.say(&format!("pg_basebackup of {} from {}", node.name(), primary.name()));
                 tokio::spawn(async move { make_standby(&node, index, &primary).await })
             })
             .collect();
@@ -125,6 +155,7 @@ impl ClusterBuilder {
                 output: e.to_string(),
             })??;
         }
+        self.progress.say("waiting for every standby to stream");
         cluster.wait_streaming().await?;
         self.make_synchronous(&cluster).await?;
         Ok(cluster)
@@ -231,7 +262,14 @@ impl Cluster {
             settings: Vec::new(),
             hba: Vec::new(),
             sql: Vec::new(),
+            progress: Progress::default(),
         }
+    }
+
+    /// The directory of everything; each node's data directory is below it.
+    #[must_use]
+    pub fn workdir(&self) -> &WorkDir {
+        self.node(0).workdir()
     }
 
     /// All nodes; the first one began as the primary.

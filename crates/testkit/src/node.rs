@@ -25,7 +25,7 @@ use crate::workdir::WorkDir;
 const LOG_SHOWN: usize = 4000;
 /// The longest that a connection attempt of the kit itself may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a killed process is waited for when a node is dropped.
+/// How long killed processes are waited for.
 const REAP_LIMIT: Duration = Duration::from_secs(5);
 
 /// One server. See the module's text.
@@ -41,6 +41,8 @@ struct Inner {
     pgdata: PathBuf,
     binaries: Binaries,
     child: Mutex<Option<Child>>,
+    /// Children of a killed postmaster; the next one must not start before they are gone.
+    dying: Mutex<Vec<i32>>,
     workdir: Arc<WorkDir>,
 }
 
@@ -59,8 +61,8 @@ impl Node {
     ) -> Result<Self, Error> {
         let pgdata = workdir.path().join(&name);
         let port = PortLease::reserve()?;
-        let child = Mutex::new(None);
-        Ok(Self { inner: Arc::new(Inner { name, address, port, pgdata, binaries, child, workdir }) })
+        let (child, dying) = (Mutex::new(None), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { name, address, port, pgdata, binaries, child, dying, workdir }) })
     }
 
     /// Its name, which is also its `application_name` as a standby.
@@ -122,7 +124,8 @@ impl Node {
         format!("host={} port={} user=postgres dbname={dbname}", self.host(), self.port())
     }
 
-    /// The postmaster's process id, while it runs.
+    /// The postmaster's process id, while it runs; also of one that another program started on this directory, as
+    /// `howdah rejoin` does.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         let mut child = self.child();
@@ -130,7 +133,10 @@ impl Node {
         if !running {
             *child = None;
         }
-        child.as_ref().and_then(|c| i32::try_from(c.id()).ok())
+        match child.as_ref() {
+            Some(child) => i32::try_from(child.id()).ok(),
+            None => process::postmaster_of(self.pgdata()),
+        }
     }
 
     /// Whether the postmaster's process exists; a frozen one counts as running.
@@ -147,6 +153,7 @@ impl Node {
         if self.is_running() {
             return Ok(());
         }
+        await_death(&std::mem::take(&mut *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner)));
         let log_path = self.log_path();
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -209,7 +216,8 @@ impl Node {
     /// [`Error::NotRunning`].
     pub fn kill9(&self) -> Result<(), Error> {
         let pid = self.running_pid()?;
-        process::signal_server(pid, Signal::KILL);
+        let children = process::signal_server(pid, Signal::KILL);
+        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = children;
         self.reap();
         Ok(())
     }
@@ -219,7 +227,9 @@ impl Node {
     /// # Errors
     /// [`Error::NotRunning`].
     pub fn kill9_postmaster(&self) -> Result<(), Error> {
-        process::signal(self.running_pid()?, Signal::KILL);
+        let pid = self.running_pid()?;
+        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = process::children_of(pid);
+        process::signal(pid, Signal::KILL);
         self.reap();
         Ok(())
     }
@@ -396,10 +406,15 @@ impl Drop for Inner {
         let Ok(pid) = i32::try_from(child.id()) else { return };
         let children = process::signal_server(pid, Signal::KILL);
         let _ = child.wait();
-        // A killed process is gone in a moment; its files must not be removed under it.
-        let started = std::time::Instant::now();
-        while started.elapsed() < REAP_LIMIT && children.iter().any(|pid| process::is_alive(*pid)) {
-            std::thread::yield_now();
-        }
+        // Its files must not be removed under it.
+        await_death(&children);
+    }
+}
+
+/// Waits for killed processes, which are gone in a moment.
+fn await_death(pids: &[i32]) {
+    let started = std::time::Instant::now();
+    while started.elapsed() < REAP_LIMIT && pids.iter().any(|pid| process::is_alive(*pid)) {
+        std::thread::yield_now();
     }
 }

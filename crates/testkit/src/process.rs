@@ -23,6 +23,16 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     stat_fields(pid).is_some_and(|fields| !fields.starts_with('Z'))
 }
 
+/// The postmaster that `postmaster.pid` names, if it lives and works on this directory: the file of a killed one
+/// stays, and its number may be another process's by now.
+pub(crate) fn postmaster_of(pgdata: &Path) -> Option<i32> {
+    let file = std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?;
+    let pid: i32 = file.lines().next()?.trim().parse().ok()?;
+    let command = std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline")).ok()?;
+    let ours = command.split(|byte| *byte == 0).any(|arg| arg == pgdata.as_os_str().as_encoded_bytes());
+    (ours && is_alive(pid)).then_some(pid)
+}
+
 /// The part of `/proc/<pid>/stat` after the program's name, which may itself hold blanks and brackets.
 fn stat_fields(pid: i32) -> Option<String> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
