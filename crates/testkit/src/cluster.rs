@@ -46,9 +46,12 @@ pub struct ClusterBuilder {
     progress: Progress,
 }
 
+/// Somebody who is told of a step.
+type Tell = dyn Fn(&str) + Send + Sync;
+
 /// Who is told of each step, if anybody is.
 #[derive(Clone, Default)]
-struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+struct Progress(Option<Arc<Tell>>);
 
 impl Progress {
     fn say(&self, step: &str) {
