@@ -236,3 +236,33 @@ async fn a_silent_connection_ends() {
     let ended = timeout(Duration::from_secs(300), silent.read_to_end(&mut answer)).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?} {answer:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_end_does_not_hold_up_the_end() {
+    let served = served(Fake::default()).await;
+    let mut half = TcpStream::connect(served.address).await.unwrap();
+    half.write_all(b"GET /healthz HTT").await.unwrap();
+    // The other connection's answer proves that the first was accepted.
+    assert_eq!(served.code("/healthz").await, 200);
+    served.stop.send(()).unwrap();
+    timeout(PATIENCE, served.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let served = served(Fake::default()).await;
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: howdah\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut first)).await.unwrap().unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    let one_more = served.code("/healthz");
+    tokio::pin!(one_more);
+    assert!(timeout(Duration::from_millis(300), &mut one_more).await.is_err(), "the 257th waits");
+    idle.pop();
+    assert_eq!(timeout(PATIENCE, one_more).await.unwrap(), 200);
+}
