@@ -74,12 +74,16 @@ make_primary() {
     mv "$PGDATA.new" "$PGDATA"
 }
 
+# How this node follows ADDRESS.
+conninfo_to() {
+    echo "host=$1 port=5432 user=$REPLICATION_ROLE password=$REPLICATION_PASSWORD application_name=$NODE_NAME"
+}
+
 # make_standby ADDRESS: copies that node over the network and follows it.
 make_standby() {
     echo "$NODE_NAME: following $1"
-    conninfo="host=$1 port=5432 user=$REPLICATION_ROLE password=$REPLICATION_PASSWORD application_name=$NODE_NAME"
     waited=0
-    until pg_isready --quiet --host="$1"; do
+    until pg_isready --quiet --host="$1" --username=howdah --dbname=postgres; do
         waited=$((waited + 1))
         if [ $waited -gt $follow_limit ]; then
             echo "$NODE_NAME: $1 does not answer" >&2
@@ -88,8 +92,38 @@ make_standby() {
         sleep 1
     done
     rm -rf "$PGDATA.new"
-    pg_basebackup -d "$conninfo" -D "$PGDATA.new" -R -Fp -Xs -v -P -c fast
+    pg_basebackup -d "$(conninfo_to "$1")" -D "$PGDATA.new" -R -Fp -Xs -v -P -c fast
     mv "$PGDATA.new" "$PGDATA"
+}
+
+# The address of another node that is primary now, if one answers. SHOW is all that a replication session needs.
+other_primary() {
+    for last in 200 201 202; do
+        address=$NODE_PREFIX.$last
+        ! hostname -I | grep -qwF "$address" || continue
+        session="$(conninfo_to "$address") connect_timeout=2 replication=true"
+        answer=$(psql --no-psqlrc -qAt --command='SHOW in_hot_standby' "$session" 2>/dev/null) || continue
+        if [ "$answer" = off ]; then
+            echo "$address"
+            return
+        fi
+    done
+}
+
+# rejoin ADDRESS: a primary that was replaced while it was away goes back to where the histories part, and follows.
+# Its own writes after that point were acknowledged to nobody. When rewinding cannot be done, it is copied anew.
+rejoin() {
+    echo "$NODE_NAME: was replaced by $1; going back to the common history"
+    # What a killed server left: its process was number 1 here, as we are now.
+    rm -f "$PGDATA/postmaster.pid"
+    rewind_from="host=$1 port=5432 user=howdah password=$HOWDAH_PASSWORD dbname=postgres"
+    if pg_rewind --target-pgdata="$PGDATA" --source-server="$rewind_from"; then
+        echo "primary_conninfo = '$(conninfo_to "$1")'" >>"$PGDATA/postgresql.auto.conf"
+        touch "$PGDATA/standby.signal"
+    else
+        rm -rf "$PGDATA"
+        make_standby "$1"
+    fi
 }
 
 mkdir -p "$archive"
@@ -101,5 +135,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         *) echo "NODE_ROLE is primary or standby, not $NODE_ROLE" >&2; exit 1 ;;
     esac
     chmod 700 "$PGDATA"
+elif [ ! -e "$PGDATA/standby.signal" ]; then
+    now=$(other_primary)
+    [ -z "$now" ] || rejoin "$now"
 fi
 exec postgres -D "$PGDATA"

@@ -29,7 +29,7 @@ pub(crate) struct TextFile {
 pub(crate) enum Kind {
     /// Part of a library or a program.
     Code,
-    /// A test file: `*_tests.rs`, `tests.rs`, or anything in a folder `tests` or `benches`.
+    /// A test file: `*_tests.rs`, `tests.rs`, or anything in a folder `tests`, `*_tests` or `benches`.
     Test,
 }
 
@@ -76,9 +76,9 @@ impl<'a> SourceFile<'a> {
 /// What the path says of a file.
 fn kind_of(path: &str) -> Kind {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let in_folder = |folder: &str| path.split('/').rev().skip(1).any(|part| part == folder);
+    let of_tests = |folder: &str| folder == "tests" || folder == "benches" || folder.ends_with("_tests");
     let named = name == "tests.rs" || name.ends_with("_tests.rs");
-    if named || in_folder("tests") || in_folder("benches") { Kind::Test } else { Kind::Code }
+    if named || path.split('/').rev().skip(1).any(of_tests) { Kind::Test } else { Kind::Code }
 }
 
 /// Collects the lines of items under `#[cfg(test)]`.
