@@ -8,17 +8,43 @@
 //! out, exactly), then the rows of the decision table and what they ask.
 
 pub mod action;
+mod attempt;
+mod elect;
 pub mod event;
+mod evidence;
+mod facts;
+pub mod fault;
 pub mod fence;
+pub mod graph;
+mod guards;
+pub mod history;
+mod intake;
+mod job;
 pub mod machine;
 pub mod members;
+mod names;
+mod plan;
+mod probing;
+pub mod quorum;
+mod records;
+mod rng;
+pub mod rows;
 pub mod sample;
 pub mod spec;
+mod steps;
+mod tasks;
+mod view;
+mod votes;
+
+#[cfg(test)]
+mod quorum_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};
 pub use event::{Command, Event, Path, ProbeFailure, Report};
+pub use fault::Fault;
 pub use fence::FenceRecord;
 pub use machine::Machine;
 pub use members::{Members, Method, SyncNames};
+pub use rows::{ROWS, Row, State};
 pub use sample::{Attached, Receiver, Sample, StreamState, TimelineStart};
 pub use spec::{ClusterSpec, Limits, NodeSpec, OnLastNode};

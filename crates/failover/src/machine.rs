@@ -9,23 +9,86 @@
 //!      has closed must be closed when the fence begins;
 //!   2. [`Machine::poll_order`]: begin to carry each order out, all at the same time, in the order given on one
 //!      node's control session; report each by an event;
-//!   3. [`Machine::poll_timeout`]: if nothing happens before that moment, call `handle` with [`crate::Event::Tick`].
+//!   3. [`Machine::poll_timeout`]: if nothing happens before that moment, call `handle` with [`Event::Tick`].
 //! - **Commands** are events too ([`crate::Command`]).
 //!
-//! Read next: [`crate::action`].
+//! A machine begins when `handle` is first called (a `Tick` will do): it then orders the first probes.
+//!
+//! Inside: events change the facts ([`crate::event`]), then the decision table is run until no row fires
+//! ([`crate::rows`]), then the snapshot is built anew. Decisions rest on facts, never on the order of events, so a lost or
+//! late answer can only delay them. Read next: [`crate::action`].
 
-use howdah_topology::{FailoverRecord, Time, Topology};
+use std::collections::VecDeque;
+
+use howdah_topology::{Epoch, FailoverRecord, NodeId, Time, Topology};
 
 use crate::action::Order;
-use crate::event::Event;
+use crate::attempt::Attempt;
+use crate::event::{Command, Event};
+use crate::facts::Facts;
+use crate::fault::Fault;
+use crate::job::Job;
+use crate::probing::Probing;
+use crate::rng::Rng;
+use crate::rows::{ROWS, Row, State};
+use crate::sample::Sample;
 use crate::spec::ClusterSpec;
+use crate::tasks::Tasks;
+use crate::view;
+
+/// Rows taken for one event, at most. More is a loop in the table, and the machine stops.
+const MAX_ROWS_PER_EVENT: usize = 64;
+
+/// Failovers remembered for SHOW FAILOVERS.
+pub(crate) const MAX_RECORDS: usize = 100;
+
+/// The published primary.
+#[derive(Debug, Clone)]
+pub(crate) struct Reign {
+    /// Who.
+    pub(crate) node: NodeId,
+    /// Its epoch.
+    pub(crate) epoch: Epoch,
+    /// Its newest sample out of recovery: what histories are compared with, also when it is dead.
+    pub(crate) sample: Sample,
+}
 
 /// The decision machine of one cluster.
 #[derive(Debug)]
 pub struct Machine {
-    spec: ClusterSpec,
+    pub(crate) spec: ClusterSpec,
+    pub(crate) rng: Rng,
+    pub(crate) fault: Fault,
+    pub(crate) now: Time,
+    pub(crate) state: State,
+    /// Since when it is in this state (rows that stay in a state do not count).
+    pub(crate) entered: Time,
+    pub(crate) facts: Facts,
+    pub(crate) probing: Probing,
+    pub(crate) tasks: Tasks,
+    pub(crate) reign: Option<Reign>,
+    /// The newest epoch ever published; it never goes back.
+    pub(crate) epoch: Option<Epoch>,
+    /// Since when the primary is suspect, while it is.
+    pub(crate) suspect_since: Option<Time>,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) attempts: u64,
+    /// Times of the promotions of the last hour.
+    pub(crate) promotions: VecDeque<Time>,
+    pub(crate) job: Option<Job>,
+    /// When the last change of settings ended: older answers do not show it.
+    pub(crate) job_ended: Time,
+    /// When the published primary was published.
+    pub(crate) enthroned: Time,
+    /// No change of settings before this.
+    pub(crate) next_job: Time,
+    pub(crate) backoff_until: Time,
+    pub(crate) maintenance: bool,
+    pub(crate) command: Option<Command>,
+    pub(crate) sentence: String,
+    pub(crate) records: Vec<FailoverRecord>,
     topology: Topology,
-    records: Vec<FailoverRecord>,
+    topology_new: bool,
 }
 
 impl Machine {
@@ -33,9 +96,41 @@ impl Machine {
     /// `seed` feeds the random waits between two votes; it should differ from pooler to pooler.
     #[must_use]
     pub fn new(spec: ClusterSpec, seed: u64, now: Time) -> Machine {
-        let _ = seed;
-        let topology = Topology::unseen(&spec.name, spec.mode, Vec::new(), now);
-        Machine { spec, topology, records: Vec::new() }
+        Machine::with_fault(spec, seed, now, Fault::None)
+    }
+
+    /// A machine with a fault planted in its decisions, for the simulator's proof that it finds faults.
+    #[must_use]
+    pub fn with_fault(spec: ClusterSpec, seed: u64, now: Time, fault: Fault) -> Machine {
+        let topology = Topology::unseen(&spec.name, spec.mode, view::unseen(&spec), now);
+        Machine {
+            facts: Facts::new(&spec),
+            rng: Rng::new(seed),
+            fault,
+            now,
+            state: State::Start,
+            entered: now,
+            probing: Probing::default(),
+            tasks: Tasks::default(),
+            reign: None,
+            epoch: None,
+            suspect_since: None,
+            attempt: None,
+            attempts: 0,
+            promotions: VecDeque::new(),
+            job: None,
+            job_ended: now,
+            enthroned: now,
+            next_job: now,
+            backoff_until: now,
+            maintenance: false,
+            command: None,
+            sentence: "the nodes are asked for the first time".to_owned(),
+            records: Vec::new(),
+            topology,
+            topology_new: true,
+            spec,
+        }
     }
 
     /// The settings it was made with.
@@ -45,22 +140,38 @@ impl Machine {
     }
 
     /// Takes one event at `now`.
-    pub fn handle(&mut self, _now: Time, _event: Event) {}
+    pub fn handle(&mut self, now: Time, event: Event) {
+        self.now = self.now.max(now);
+        self.take(event);
+        self.expire_probes();
+        self.tasks.expire(self.now);
+        self.note_results();
+        self.run();
+        self.order_probes();
+        let version = self.topology.version;
+        let mut fresh = view::build(self, version);
+        if fresh != self.topology {
+            fresh.version += 1;
+            self.topology = fresh;
+            self.topology_new = true;
+        }
+    }
 
     /// The new snapshot, if anything in it has changed since the last call. To be published before the orders.
     pub fn poll_topology(&mut self) -> Option<Topology> {
-        None
+        std::mem::take(&mut self.topology_new).then(|| self.topology.clone())
     }
 
     /// The next order to carry out.
     pub fn poll_order(&mut self) -> Option<Order> {
-        None
+        self.tasks.out.pop_front()
     }
 
     /// When [`Event::Tick`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        let backoff = (self.state == State::BackOff).then_some(self.backoff_until);
+        [self.probe_timer(), self.tasks.deadline(), backoff].into_iter().flatten().min()
     }
 
     /// The present snapshot.
@@ -78,6 +189,45 @@ impl Machine {
     /// What was decided last and why, one sentence.
     #[must_use]
     pub fn explain(&self) -> &str {
-        &self.topology.decision
+        &self.sentence
+    }
+
+    /// The state that it is in.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes rows until none fires.
+    fn run(&mut self) {
+        for _ in 0..MAX_ROWS_PER_EVENT {
+            let Some(row) = ROWS.iter().find(|r| r.from == self.state && self.fires(r)) else {
+                return;
+            };
+            self.enter(row);
+        }
+        self.state = State::Halted;
+        self.sentence = format!("halted: the decision table went round in {}", self.state.name());
+    }
+
+    /// Whether a row's guard holds, the planted fault included.
+    fn fires(&self, row: &Row) -> bool {
+        match self.fault {
+            Fault::WithoutRow(name) if name == row.name => false,
+            // A guard that is not asked still needs the state's orders to be answered, or it fires before they are sent.
+            Fault::AlwaysRow(name) if name == row.name => self.tasks.idle(),
+            _ => self.holds(row.guard),
+        }
+    }
+
+    /// Takes one row.
+    fn enter(&mut self, row: &'static Row) {
+        if row.to != self.state {
+            self.end_step();
+            self.state = row.to;
+            self.entered = self.now;
+            self.sentence = self.say(row);
+        }
+        self.perform(row);
     }
 }

@@ -52,6 +52,12 @@ impl SyncNames {
         self.names.iter().any(|n| n == "*")
     }
 
+    /// Whether it is [`SyncNames::nobody`].
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.contains(NOBODY)
+    }
+
     /// Whether `name` is in it.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {

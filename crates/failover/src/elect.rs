@@ -1,0 +1,156 @@
+//! Who is fenced, who is elected, and why not (FAILOVER_PROTOCOL.md §6). Read next: [`crate::steps`].
+
+use std::collections::BTreeSet;
+
+use howdah_topology::{Lsn, Mode, NodeId};
+
+use crate::action::Done;
+use crate::evidence;
+use crate::fault::Fault;
+use crate::machine::Machine;
+use crate::members::SyncNames;
+use crate::rows::State;
+use crate::spec::{NodeSpec, OnLastNode};
+
+impl Machine {
+    /// A node's settings.
+    pub(crate) fn node_spec(&self, id: NodeId) -> Option<&NodeSpec> {
+        self.spec.nodes.get(usize::from(id.0))
+    }
+
+    /// What to call a node in a sentence.
+    pub(crate) fn name(&self, id: NodeId) -> String {
+        evidence::name(&self.spec, Some(id))
+    }
+
+    /// Whether the nodes are a quorum when the voters that are out of recovery, and cannot be fenced, count as well: a
+    /// primary that is left by the operator's command in an asynchronous cluster.
+    fn enough_fenced(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        let Some(attempt) = &self.attempt else { return false };
+        let primary = |id: &&NodeId| self.facts.sample(**id).is_some_and(|s| !s.in_recovery);
+        let counted: BTreeSet<NodeId> = attempt.votes.iter().filter(primary).chain(nodes).copied().collect();
+        !nodes.is_empty() && self.enough(&counted)
+    }
+
+    /// Whether the receivers of a quorum are gone.
+    pub(crate) fn fenced_enough(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|a| self.enough_fenced(&a.fenced))
+    }
+
+    /// Whether a receiver that does not stop may still be helped to.
+    pub(crate) fn fence_time_left(&self) -> bool {
+        self.now.since(self.entered) < self.spec.limits.fence_timeout
+    }
+
+    /// Nodes whose receiver does not stop, with `(node, replay paused, recovery conflict)`.
+    pub(crate) fn blocked(&self) -> Vec<(NodeId, bool, bool)> {
+        let Some(attempt) = &self.attempt else { return Vec::new() };
+        let of = |outcome: &crate::tasks::Outcome| match outcome {
+            Ok(Done::Fenced { receiver_gone: false, replay_paused, recovery_conflict }) => {
+                (*replay_paused || *recovery_conflict).then_some((*replay_paused, *recovery_conflict))
+            }
+            _ => None,
+        };
+        self.tasks
+            .results_of("fence")
+            .filter(|(id, _)| attempt.votes.contains(id))
+            .filter_map(|(id, outcome)| of(outcome).map(|(paused, conflict)| (id, paused, conflict)))
+            .collect()
+    }
+
+    /// The furthest candidate, or why there is none.
+    pub(crate) fn elect(&self) -> Result<NodeId, String> {
+        let attempt = self.attempt.as_ref().ok_or("no failover is under way")?;
+        let read: BTreeSet<NodeId> = attempt.positions.keys().copied().collect();
+        if !self.enough_fenced(&read) {
+            return Err("the positions of a quorum could not be read with all WAL replayed".to_owned());
+        }
+        let best = self.best_position().ok_or("no position was read")?;
+        let mut furthest: Vec<NodeId> =
+            attempt.positions.iter().filter(|(_, p)| **p == best).map(|(id, _)| *id).collect();
+        furthest.retain(|id| self.may_be_promoted(*id));
+        if let Some(wanted) = attempt.wanted {
+            let found = furthest.contains(&wanted);
+            return found.then_some(wanted).ok_or(format!("{} is not the furthest node", self.name(wanted)));
+        }
+        let priority = |id: &NodeId| self.node_spec(*id).map(|n| n.priority);
+        furthest.sort_by_key(|id| (std::cmp::Reverse(priority(id)), *id));
+        let elected = *furthest.first().ok_or("the furthest node may not be promoted")?;
+        self.check_lag(best.1)?;
+        Ok(elected)
+    }
+
+    fn best_position(&self) -> Option<(u32, Lsn)> {
+        let positions = self.attempt.as_ref()?.positions.values().copied();
+        if self.fault == Fault::ElectLeast { positions.min() } else { positions.max() }
+    }
+
+    /// Whether the settings and the node itself allow it.
+    fn may_be_promoted(&self, id: NodeId) -> bool {
+        let wanted = self.attempt.as_ref().and_then(|a| a.wanted) == Some(id);
+        let barred = self.node_spec(id).is_none_or(|n| n.nofailover) && !wanted;
+        !barred && self.facts.sample(id).is_some_and(|s| !s.delayed && s.in_recovery)
+    }
+
+    /// Asynchronous clusters: what the primary was seen to have and the candidate lacks is lost, and that is bounded.
+    fn check_lag(&self, position: Lsn) -> Result<(), String> {
+        let asynchronous = self.electorate().is_none_or(|e| e.asynchronous);
+        let lag = self.facts.primary_reached.bytes_since(position);
+        if asynchronous && lag > self.spec.limits.max_failover_lag {
+            return Err(format!("replication is asynchronous and {lag} bytes would be lost"));
+        }
+        Ok(())
+    }
+
+    /// The synchronous names of the elected node: those of the list in force that were fenced with it, so that their
+    /// history is known.
+    pub(crate) fn names_after(&self, elected: NodeId) -> SyncNames {
+        let in_force = self.facts.members.as_ref().map_or_else(SyncNames::none, |m| m.sync.clone());
+        if in_force.is_async() {
+            return SyncNames::none();
+        }
+        let fenced = self.attempt.as_ref().map(|a| &a.fenced);
+        let known = |name: &String| {
+            let node = self.spec.nodes.iter().position(|n| n.application_name == *name);
+            let id = node.and_then(|at| u16::try_from(at).ok()).map(NodeId);
+            id.is_some_and(|id| id != elected && fenced.is_some_and(|f| f.contains(&id)))
+        };
+        let names: Vec<String> = in_force.names.iter().filter(|n| known(n)).cloned().collect();
+        self.or_last(SyncNames { method: in_force.method, k: in_force.k.min(names.len()), names })
+    }
+
+    /// An empty list by the rule for the last node.
+    pub(crate) fn or_last(&self, names: SyncNames) -> SyncNames {
+        match self.spec.on_last_node {
+            OnLastNode::Block if names.is_async() => SyncNames::nobody(),
+            _ => names,
+        }
+    }
+
+    /// Why no failover can be begun now; `None`: it can.
+    pub(crate) fn refusal(&self, to: Option<NodeId>) -> Option<String> {
+        if self.spec.mode != Mode::Manage {
+            return Some(format!("failover is {} here", self.spec.mode));
+        }
+        if !matches!(self.state, State::Follow | State::Upkeep | State::Suspect) {
+            return Some(format!("this cluster is in {}", self.state.name()));
+        }
+        if self.too_many() {
+            return Some("max_failovers_per_hour is reached".to_owned());
+        }
+        let Some(electorate) = self.electorate() else {
+            return Some("the list of synchronous names is not known on any node that answers".to_owned());
+        };
+        let reach = electorate.voters.iter().filter(|v| self.can_vote(**v)).count();
+        if reach < electorate.quorum {
+            let (need, total) = (electorate.quorum, electorate.total);
+            return Some(format!("{need} of {total} votes are needed and {reach} can be reached"));
+        }
+        let candidate = |id: NodeId| {
+            let spec = self.node_spec(id).is_some_and(|n| !n.nofailover || to == Some(id));
+            spec && self.facts.node(id).and_then(|f| f.live()).is_some_and(|s| s.in_recovery && !s.delayed)
+        };
+        let wanted = electorate.voters.iter().any(|v| to.is_none_or(|to| to == *v) && candidate(*v));
+        (!wanted).then(|| "no node that can be promoted has a vote".to_owned())
+    }
+}

@@ -1,0 +1,271 @@
+//! What each guard of the decision table asks. Facts in, yes or no out; nothing is changed here. Read next:
+//! [`crate::steps`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use howdah_topology::{Mode, NodeId, Time};
+
+use crate::action::{ActionError, Done};
+use crate::attempt::Promotion;
+use crate::event::Command;
+use crate::evidence::{self, Evidence};
+use crate::facts::NodeFacts;
+use crate::fault::Fault;
+use crate::history;
+use crate::machine::Machine;
+use crate::rows::{Guard, State};
+use crate::votes::{self, Electorate};
+
+/// The hour of `max_failovers_per_hour`.
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Machine {
+    /// Whether a guard holds.
+    pub(crate) fn holds(&self, guard: Guard) -> bool {
+        match guard {
+            Guard::Diverged => self.diverged(),
+            Guard::PrimaryTrusted => self.trusted().is_some(),
+            Guard::PrimaryMissing => self.primary_missing(),
+            Guard::NewerPrimary => self.newer_primary(),
+            Guard::PrimaryFails => self.primary_fails(),
+            Guard::PrimaryAnswers => self.primary_answers(),
+            Guard::PrimaryFound => self.reign.is_none() && self.found().is_some(),
+            Guard::OperatorAsks => matches!(self.command, Some(Command::Failover { .. })),
+            Guard::OperatorResumes => self.command == Some(Command::Resume),
+            Guard::Dead => self.automatic() && self.dead() && self.refusal(None).is_none(),
+            Guard::UpkeepDue => self.upkeep_due(),
+            Guard::JobNext => self.job_next(),
+            Guard::JobOver => self.reign.is_some() && self.job_over(),
+            Guard::JobOverInStart => self.reign.is_none() && self.job_over(),
+            Guard::Idle => self.tasks.idle(),
+            Guard::BackoffOver => self.now >= self.backoff_until,
+            _ => self.attempt_holds(guard),
+        }
+    }
+
+    /// The guards that ask about the failover under way.
+    fn attempt_holds(&self, guard: Guard) -> bool {
+        let Some(attempt) = &self.attempt else { return false };
+        let idle = self.tasks.idle();
+        let elected = attempt.elected;
+        let result = |action| elected.and_then(|id| self.tasks.result(id, action));
+        match guard {
+            Guard::VoteMissed => attempt.missed.is_some(),
+            Guard::VoteNext => idle && self.next_voter().is_some(),
+            Guard::VotesHeld => idle && self.enough(&attempt.votes),
+            Guard::VotesShort => idle && self.next_voter().is_none() && !self.enough(&attempt.votes),
+            Guard::VotesLost => self.votes_lost(),
+            Guard::FenceBlocked => idle && self.fence_time_left() && !self.blocked().is_empty(),
+            Guard::FenceProven => idle && self.fenced_enough(),
+            Guard::FenceFailed => idle,
+            Guard::Elected => idle && self.elect().is_ok(),
+            Guard::ElectFailed => idle && self.elect().is_err(),
+            Guard::RepointDone => idle && !matches!(result("write names"), Some(Err(_))),
+            Guard::NamesFailed => idle && matches!(result("write names"), Some(Err(_))),
+            Guard::VotesConfirmed => idle && self.votes_confirmed() && self.leases_are_out(),
+            Guard::OutOfRecovery => {
+                matches!(result("await promoted"), Some(Ok(Done::Promoted { sample })) if !sample.in_recovery)
+            }
+            Guard::NotPromoted => attempt.promotion.asked_once() && self.promotion_refused(),
+            Guard::PromotionUnanswered => {
+                let lost = matches!(result("promote"), Some(Err(ActionError::Unanswered)));
+                lost && attempt.promotion.times() <= self.spec.limits.action_retries
+            }
+            Guard::PromotionInDoubt => {
+                attempt.promotion != Promotion::NotAsked && (self.votes_gone() || self.newer_primary())
+            }
+            Guard::ElectedRestarted => self.elected_restarted(),
+            Guard::PromotionLate => self.now.since(self.entered) >= self.spec.limits.promote_timeout,
+            _ => false,
+        }
+    }
+
+    /// Whether this machine promotes by itself now.
+    fn automatic(&self) -> bool {
+        self.spec.mode == Mode::Manage && !self.maintenance && !self.too_many()
+    }
+
+    /// Whether `max_failovers_per_hour` is reached.
+    pub(crate) fn too_many(&self) -> bool {
+        let recent = self.promotions.iter().filter(|at| self.now.since(**at) < HOUR).count();
+        recent >= usize::try_from(self.spec.limits.max_failovers_per_hour).unwrap_or(usize::MAX)
+    }
+
+    /// What the evidence says now.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let since = self.suspect_since.unwrap_or(self.now);
+        let primary = self.reign.as_ref().map(|r| r.node);
+        evidence::judge(&self.facts, &self.spec, primary, since, self.now)
+    }
+
+    fn dead(&self) -> bool {
+        match self.evidence() {
+            Evidence::Dead(_) => true,
+            Evidence::Alive(_) | Evidence::Wanting(_) => {
+                self.fault == Fault::IgnoreLife && self.ignored_life()
+            }
+        }
+    }
+
+    /// The planted fault: one failed probe is enough.
+    fn ignored_life(&self) -> bool {
+        let primary = self.reign.as_ref().and_then(|r| self.facts.node(r.node));
+        primary.is_some_and(|f| f.standing.fails + f.fresh.fails > 0)
+    }
+
+    /// Nodes that answer and are out of recovery, of this system and no older epoch than known, newest timeline first.
+    fn primaries(&self) -> Vec<(NodeId, &NodeFacts)> {
+        let mut all: Vec<(NodeId, &NodeFacts)> = self
+            .facts
+            .iter()
+            .filter(|(_, f)| {
+                f.live().is_some_and(|s| {
+                    let known =
+                        self.epoch.is_none_or(|e| e.system_id == s.system_id && e.timeline <= s.timeline);
+                    !s.in_recovery && known
+                })
+            })
+            .collect();
+        all.sort_by_key(|(id, f)| (std::cmp::Reverse(f.sample.as_ref().map(|s| s.timeline)), *id));
+        all
+    }
+
+    /// The node to be taken for the primary, if none is published.
+    pub(crate) fn found(&self) -> Option<NodeId> {
+        self.primaries().first().map(|(id, _)| *id)
+    }
+
+    /// The same, if enough nodes follow it or know of no newer epoch.
+    pub(crate) fn trusted(&self) -> Option<NodeId> {
+        let found = self.found()?;
+        let free = self.spec.mode != Mode::Manage || self.spec.nodes.len() == 1 || self.spec.bootstrap;
+        (free || self.followed(found)).then_some(found)
+    }
+
+    /// Whether enough nodes follow it, as of a moment within the lease.
+    fn followed(&self, node: NodeId) -> bool {
+        let as_of = votes::followed_as_of(&self.facts, &self.spec, node);
+        as_of.is_some_and(|at| self.now.since(at) < self.spec.limits.primary_lease)
+    }
+
+    fn diverged(&self) -> bool {
+        if self.spec.mode == Mode::Off {
+            return false;
+        }
+        let primaries = self.primaries();
+        let timeline = |f: &NodeFacts| f.sample.as_ref().map(|s| s.timeline);
+        let mut newest =
+            primaries.iter().filter(|(_, f)| Some(timeline(f)) == primaries.first().map(|p| timeline(p.1)));
+        let (first, second) = (newest.next(), newest.next());
+        let usurped = self.reign.as_ref().is_some_and(|reign| {
+            first.is_some_and(|(id, f)| *id != reign.node && timeline(f) == Some(reign.epoch.timeline))
+        });
+        second.is_some() || usurped
+    }
+
+    pub(crate) fn newer_primary(&self) -> bool {
+        let Some(reign) = self.reign.as_ref().filter(|_| self.spec.mode != Mode::Off) else { return false };
+        self.primaries()
+            .first()
+            .and_then(|(_, f)| f.sample.as_ref())
+            .is_some_and(|s| s.timeline > reign.epoch.timeline)
+    }
+
+    fn primary_missing(&self) -> bool {
+        let asked = |f: &NodeFacts| f.sample.is_some() || f.standing.fails > 0 || f.fresh.fails > 0;
+        self.spec.mode == Mode::Manage && self.facts.nodes.iter().all(asked) && self.found().is_none()
+    }
+
+    fn primary_fails(&self) -> bool {
+        let Some(reign) = self.reign.as_ref().filter(|_| self.spec.mode != Mode::Off) else { return false };
+        let standby = |f: &NodeFacts| f.live().is_some_and(|s| s.in_recovery);
+        self.facts.node(reign.node).is_some_and(|f| f.newest_failed() || standby(f))
+    }
+
+    pub(crate) fn primary_answers(&self) -> bool {
+        let irrevocable =
+            self.attempt.as_ref().is_some_and(|a| a.manual || a.promotion != Promotion::NotAsked);
+        let (Some(reign), Some(since)) = (&self.reign, self.suspect_since) else { return false };
+        let Some(node) = self.facts.node(reign.node).filter(|_| !irrevocable) else { return false };
+        let lives = |s: &crate::sample::Sample| {
+            !s.in_recovery && s.timeline == reign.epoch.timeline && s.system_id == reign.epoch.system_id
+        };
+        node.answers_since(since) && node.sample.as_ref().is_some_and(lives)
+    }
+
+    /// Who votes, with the planted fault.
+    pub(crate) fn electorate(&self) -> Option<Electorate> {
+        let mut electorate = votes::electorate(&self.facts, &self.spec)?;
+        if let Fault::FewerVotes(fewer) = self.fault {
+            electorate.quorum = electorate.quorum.saturating_sub(fewer).max(1);
+        }
+        Some(electorate)
+    }
+
+    /// Whether these nodes are a quorum of the voters.
+    pub(crate) fn enough(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        self.electorate().is_some_and(|e| e.voters.iter().filter(|v| nodes.contains(v)).count() >= e.quorum)
+    }
+
+    /// Whether a voter can be asked: it has answered since the suspicion began.
+    pub(crate) fn can_vote(&self, id: NodeId) -> bool {
+        let since = self.suspect_since.unwrap_or(Time::ZERO);
+        self.facts.node(id).is_some_and(|f| f.answers_since(since))
+    }
+
+    /// The next voter to ask, in the order of the node list.
+    pub(crate) fn next_voter(&self) -> Option<NodeId> {
+        let attempt = self.attempt.as_ref()?;
+        let voters = self.electorate()?.voters;
+        voters.into_iter().find(|v| !attempt.asked.contains(v) && self.can_vote(*v))
+    }
+
+    /// Votes, or the fences that rest on them, are no quorum any more, or the elected one's is gone.
+    fn votes_gone(&self) -> bool {
+        let Some(attempt) = &self.attempt else { return true };
+        let elected_lost = attempt.elected.is_some_and(|e| !attempt.votes.contains(&e));
+        let unfenced = attempt.elected.is_some() && !self.fenced_enough();
+        let unconfirmed = self.state == State::Recheck && self.tasks.idle() && !self.votes_confirmed();
+        !self.enough(&attempt.votes) || elected_lost || unfenced || unconfirmed
+    }
+
+    fn votes_lost(&self) -> bool {
+        let asked = self.attempt.as_ref().is_some_and(|a| a.promotion != Promotion::NotAsked);
+        !asked && self.votes_gone()
+    }
+
+    fn votes_confirmed(&self) -> bool {
+        let held = |o: &crate::tasks::Outcome| *o == Ok(Done::Vote(true));
+        let confirmed: BTreeSet<NodeId> =
+            self.tasks.results_of("check vote").filter(|(_, o)| held(o)).map(|(id, _)| id).collect();
+        let elected = self.attempt.as_ref().and_then(|a| a.elected);
+        self.enough(&confirmed) && elected.is_some_and(|e| confirmed.contains(&e))
+    }
+
+    /// Asynchronous clusters wait the leases of other poolers out (FAILOVER_PROTOCOL.md §7).
+    fn leases_are_out(&self) -> bool {
+        let asynchronous = self.electorate().is_none_or(|e| e.asynchronous);
+        let began = self.attempt.as_ref().map_or(self.now, |a| a.began);
+        !asynchronous || self.now.since(began) >= self.spec.limits.primary_lease
+    }
+
+    fn promotion_refused(&self) -> bool {
+        let elected = self.attempt.as_ref().and_then(|a| a.elected);
+        let result = elected.and_then(|id| self.tasks.result(id, "promote"));
+        matches!(result, Some(Err(ActionError::SessionLost | ActionError::Refused(_))))
+    }
+
+    fn elected_restarted(&self) -> bool {
+        let Some(attempt) = &self.attempt else { return false };
+        let Promotion::Asked { started_at, .. } = attempt.promotion else { return false };
+        let node = attempt.elected.and_then(|id| self.facts.node(id)).and_then(NodeFacts::live);
+        node.is_some_and(|s| s.in_recovery && s.started_at != started_at)
+    }
+
+    /// Whether the standby's history is shown to be a prefix of the published primary's.
+    pub(crate) fn is_prefix(&self, id: NodeId) -> bool {
+        let Some(reign) = &self.reign else { return false };
+        self.facts.sample(id).is_some_and(|s| history::is_prefix(s, &reign.sample))
+    }
+}

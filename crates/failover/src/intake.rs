@@ -1,0 +1,104 @@
+//! What each event and each result changes in the facts. Read next: [`crate::guards`].
+
+use howdah_topology::{Lsn, NodeId, Time};
+
+use crate::action::{Action, ActionError, Done};
+use crate::event::{Command, Event, Report};
+use crate::fault::Fault;
+use crate::machine::Machine;
+use crate::tasks::Outcome;
+
+impl Machine {
+    /// Takes one event into the facts.
+    pub(crate) fn take(&mut self, event: Event) {
+        match event {
+            Event::ProbeAnswered { id, sent, sample } => self.probe_answered(id, sent, *sample),
+            Event::ProbeFailed { id, sent, failure } => self.probe_failed(id, sent, failure),
+            Event::Moved { node, sent, timeline, inserted, replayed } => {
+                self.moved(node, sent, Moved { timeline, inserted, replayed });
+            }
+            Event::NodeReported { node, report } => match report {
+                Report::Refused | Report::Eof | Report::Silent | Report::ReadOnly => self.reported(node),
+            },
+            Event::ActionDone { id, result } => self.action_done(id, result),
+            Event::Operator(command) => self.commanded(command),
+            Event::Tick => {}
+        }
+    }
+
+    fn action_done(&mut self, id: crate::action::ActionId, result: Outcome) {
+        self.tasks.assume_done = self.fault == Fault::AssumeDone;
+        let seen = match &result {
+            Ok(Done::Locked { sample, .. } | Done::Promoted { sample }) => Some((**sample).clone()),
+            _ => None,
+        };
+        let Some((node, _, sent)) = self.tasks.done(self.now, id, result) else { return };
+        if let Some(sample) = seen {
+            self.take_sample(node, sent, sample);
+        }
+    }
+
+    /// Positions between two probes, for freshness only.
+    fn moved(&mut self, id: NodeId, sent: Time, moved: Moved) {
+        let Some(reign) = &self.reign else { return };
+        if moved.timeline != reign.epoch.timeline {
+            return;
+        }
+        if reign.node == id {
+            if let Some(position) = moved.inserted {
+                self.facts.freshness.primary_at(reign.epoch, sent, position);
+            }
+        } else if let Some(node) = self.facts.node_mut(id) {
+            node.replayed = node.replayed.max(moved.replayed);
+        }
+    }
+
+    fn commanded(&mut self, command: Command) {
+        match command {
+            Command::Maintenance(on) => self.maintenance = on,
+            Command::Resume => self.command = Some(command),
+            Command::Failover { to } => match self.refusal(to) {
+                Some(why) => self.sentence = format!("FAILOVER is refused: {why}"),
+                None => self.command = Some(command),
+            },
+        }
+    }
+
+    /// Looks at the results that have come in since the last time.
+    pub(crate) fn note_results(&mut self) {
+        while let Some((node, action, outcome)) = self.tasks.settled.pop_front() {
+            self.note_job_result(&action, &outcome);
+            self.note_attempt_result(node, &action, &outcome);
+        }
+    }
+
+    fn note_attempt_result(&mut self, node: NodeId, action: &Action, outcome: &Outcome) {
+        let trust = self.fault == Fault::TrustSetting;
+        let Some(attempt) = &mut self.attempt else { return };
+        match outcome {
+            Err(ActionError::SessionLost) | Ok(Done::Vote(false)) => attempt.lose(node),
+            Ok(Done::Locked { granted: true, .. }) => {
+                attempt.votes.insert(node);
+            }
+            Ok(Done::Locked { granted: false, .. }) => attempt.missed = Some(node),
+            Ok(Done::Fenced { receiver_gone, .. }) if *receiver_gone || trust => {
+                attempt.fenced.insert(node);
+            }
+            Ok(Done::Position { timeline, received, replayed, at_end: true }) => {
+                let position = (*received).max(Some(*replayed)).unwrap_or(Lsn::INVALID);
+                attempt.positions.insert(node, (*timeline, position));
+            }
+            _ => {}
+        }
+        if matches!(action, Action::Undo { .. }) && outcome.is_ok() {
+            attempt.records.remove(&node);
+        }
+    }
+}
+
+/// Positions read between two probes.
+struct Moved {
+    timeline: u32,
+    inserted: Option<Lsn>,
+    replayed: Option<Lsn>,
+}

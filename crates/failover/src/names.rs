@@ -1,0 +1,127 @@
+//! Which names the list of synchronous standbys should have (FAILOVER_PROTOCOL.md §2). Read next: [`crate::plan`], which
+//! changes it.
+
+use howdah_topology::NodeId;
+
+use crate::machine::Machine;
+use crate::members::{Method, SyncNames};
+use crate::quorum;
+use crate::sample::{Sample, StreamState};
+use crate::spec::OnLastNode;
+
+/// What the list should become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// One name or one step of k less, and why.
+    Shorter(SyncNames, String),
+    /// One name or one step of k more, and why.
+    Longer(SyncNames, String),
+}
+
+impl Machine {
+    /// The list that takes the place of `*`, or the one that the operator has written, to be kept on every node from now on.
+    /// `None` while nobody streams, and for a cluster that was set up asynchronous.
+    pub(crate) fn first_list(&self, primary: (NodeId, &Sample)) -> Option<SyncNames> {
+        let set = &primary.1.sync_names;
+        if set.is_async() {
+            return None;
+        }
+        if !set.is_wildcard() {
+            return Some(set.clone());
+        }
+        let names: Vec<String> = self.joinable(primary, &SyncNames::none()).map(|(_, name)| name).collect();
+        (!names.is_empty()).then(|| SyncNames { method: set.method, k: set.k.min(names.len()), names })
+    }
+
+    /// What should become of the list now; `None`: it is right.
+    pub(crate) fn target(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {
+        self.shorter(primary, list).or_else(|| self.longer(primary, list))
+    }
+
+    fn shorter(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {
+        let own = &self.node_spec(primary.0)?.application_name;
+        let name =
+            list.names.iter().find(|n| *n == own || (list.names.len() > 0 && self.absent(primary, n)))?;
+        if list.is_nobody() {
+            return None;
+        }
+        let why = if name == own {
+            format!("{name} is the primary and acknowledges nothing")
+        } else {
+            format!("{name} was absent for member_timeout")
+        };
+        let names = list.without(name);
+        if name == own {
+            return Some(Target::Shorter(self.or_last(names), why));
+        }
+        if names.is_async() {
+            let degrade = self.spec.on_last_node == OnLastNode::Degrade;
+            return degrade.then_some(Target::Shorter(names, why));
+        }
+        quorum::change_is_safe(list, &names).then_some(Target::Shorter(names, why))
+    }
+
+    fn longer(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {
+        let mut names = list.clone();
+        let why;
+        if let Some((_, name)) = self.joinable(primary, list).next() {
+            if list.is_nobody() || list.is_async() {
+                names = SyncNames { method: Method::First, k: 1, names: vec![name.clone()] };
+            } else {
+                names.names.push(name.clone());
+            }
+            why = format!("{name} streams and its history is the primary's");
+        } else if list.k < self.spec.sync_standbys
+            && list.k < list.names.len()
+            && !list.is_nobody()
+            && list.k > 0
+        {
+            names.k += 1;
+            why = "there are enough standbys to wait for one more".to_owned();
+        } else {
+            return None;
+        }
+        let first = list.is_async() || list.is_nobody();
+        (first || quorum::change_is_safe(list, &names)).then_some(Target::Longer(names, why))
+    }
+
+    /// Whether nobody of this name has streamed for `member_timeout`.
+    fn absent(&self, primary: (NodeId, &Sample), name: &str) -> bool {
+        if primary.1.replication.iter().any(|r| r.application_name == name) {
+            return false;
+        }
+        let node = self.spec.nodes.iter().position(|n| n.application_name == name);
+        let since = match node.and_then(|at| self.facts.nodes.get(at)) {
+            Some(facts) => facts.absent,
+            // A name that is no node's has no facts: it is absent since the primary was published.
+            None => Some(self.enthroned),
+        };
+        since.is_some_and(|at| self.now.since(at) >= self.spec.limits.member_timeout)
+    }
+
+    /// Nodes that stream and may enter the list, in the order of the node list.
+    fn joinable<'a>(
+        &'a self,
+        primary: (NodeId, &'a Sample),
+        list: &'a SyncNames,
+    ) -> impl Iterator<Item = (NodeId, String)> + 'a {
+        let (id, sample) = primary;
+        let streams = move |name: &str| {
+            sample.replication.iter().any(|r| r.application_name == name && r.state == StreamState::Streaming)
+        };
+        (0u16..)
+            .map(NodeId)
+            .zip(&self.spec.nodes)
+            .filter(move |(node, spec)| {
+                let checked = self.facts.node(*node).and_then(|f| f.live()).is_some_and(|s| {
+                    s.in_recovery && s.fence.is_none() && s.timeline == sample.timeline && !s.delayed
+                });
+                *node != id
+                    && checked
+                    && self.is_prefix(*node)
+                    && !list.contains(&spec.application_name)
+                    && streams(&spec.application_name)
+            })
+            .map(|(node, spec)| (node, spec.application_name.clone()))
+    }
+}

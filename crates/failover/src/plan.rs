@@ -1,0 +1,191 @@
+//! What is to be changed on the nodes while nobody is in trouble, one change at a time (FAILOVER_PROTOCOL.md §§1, 2, 10).
+//!
+//! The order in which a list of names changes is what keeps it safe. A list that **grows** is written on the voters
+//! first, then on the primary, then used: nobody can promote by the old list while the primary waits by the new one. A list
+//! that **shrinks** is used first; when those that remain have flushed all that was written before, it is written on the
+//! primary, then on the voters. Read next: [`crate::job`].
+
+use howdah_topology::{Mode, NodeId};
+
+use crate::action::Action;
+use crate::job::{Job, Step};
+use crate::machine::Machine;
+use crate::members::{Members, SyncNames};
+use crate::names::Target;
+use crate::quorum;
+use crate::sample::Sample;
+
+/// A standby without a receiver is pointed at the primary after so long: longer than any retry interval of its own.
+const LONE: std::time::Duration = std::time::Duration::from_millis(1_500);
+
+impl Machine {
+    /// The next change, if there is one.
+    pub(crate) fn plan(&self) -> Option<Job> {
+        if self.spec.mode != Mode::Manage || self.maintenance {
+            return None;
+        }
+        let Some(primary) = self.upkeep_primary() else { return self.plan_undo_without_reign() };
+        let ids = || (0u16..).map(NodeId).take(self.spec.nodes.len());
+        ids()
+            .find_map(|id| self.plan_marks(id, primary))
+            .or_else(|| self.plan_list(primary))
+            .or_else(|| ids().find_map(|id| self.plan_node(id, primary)))
+    }
+
+    /// The published primary and its newest answer, if that is newer than the last change.
+    fn upkeep_primary(&self) -> Option<(NodeId, &Sample)> {
+        let id = self.reign.as_ref()?.node;
+        let sample = self.answer(id)?;
+        (!sample.in_recovery).then_some((id, sample))
+    }
+
+    /// A node's newest answer, if it is newer than the last change.
+    fn answer(&self, id: NodeId) -> Option<&Sample> {
+        let node = self.facts.node(id).filter(|n| n.sampled >= self.job_ended)?;
+        node.live()
+    }
+
+    /// A failover was interrupted, its pooler is gone, and the primary is there: the marked standbys are put back.
+    fn plan_undo_without_reign(&self) -> Option<Job> {
+        let primary = self.found().filter(|_| self.reign.is_none())?;
+        let timeline = self.answer(primary)?.timeline;
+        let marked = |id: &NodeId| self.answer(*id).is_some_and(|s| s.in_recovery && s.fence.is_some());
+        let id = (0u16..).map(NodeId).take(self.spec.nodes.len()).find(marked)?;
+        let record = self.answer(id)?.fence.clone()?;
+        let ours = record.timeline >= timeline;
+        let why = format!("{} is marked by a failover that was interrupted", self.name(id));
+        ours.then(|| Job::new(why, [id]).then(id, Action::Undo { record }))
+    }
+
+    /// Marks of an earlier failover, and former primaries that came back.
+    fn plan_marks(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
+        let sample = self.answer(id)?;
+        let name = self.name(id);
+        if let Some(record) = &sample.fence {
+            let why = format!("{name} is marked by a failover that has ended or was interrupted");
+            let job = Job::new(why, [id]);
+            return Some(if id == primary.0 || !sample.in_recovery {
+                job.then(id, Action::ClearFence)
+            } else if record.timeline < primary.1.timeline {
+                job.then(id, Action::Repoint { to: primary.0 }).then(id, Action::ClearFence)
+            } else {
+                job.then(id, Action::Undo { record: record.clone() })
+            });
+        }
+        let returning = id != primary.0 && !sample.in_recovery && !sample.read_only;
+        let same_system = sample.system_id == primary.1.system_id;
+        let why = format!("{name} is a former primary that came back");
+        (returning && same_system).then(|| Job::new(why, [id]).then(id, Action::SetReadOnly))
+    }
+
+    /// What a single node lacks: the list, its own names for the day it is promoted, the times, a primary to stream from.
+    fn plan_node(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
+        let sample = self.answer(id).filter(|s| s.system_id == primary.1.system_id)?;
+        let name = self.name(id);
+        let is_primary = id == primary.0;
+        if !is_primary && (!sample.in_recovery || !self.is_prefix(id)) {
+            return None;
+        }
+        let job = |why: &str| Job::new(format!("{name} {why}"), [id]);
+        if let Some(members) = &self.facts.members {
+            if sample.members.as_ref().is_none_or(|m| m.version < members.version) {
+                let members = members.clone();
+                return Some(job("has an old list of names").then(id, Action::WriteMembers { members }));
+            }
+            let names = self.or_last(members.sync.without(&self.node_spec(id)?.application_name));
+            if !is_primary && sample.sync_names != names {
+                return Some(
+                    job("has other names for the day it is promoted").then(id, Action::WriteNames { names }),
+                );
+            }
+        }
+        if !is_primary && !sample.tuned {
+            return Some(job("has other times for its receiver").then(id, Action::Tune { on: true }));
+        }
+        let lone = self.facts.node(id).and_then(|n| n.lone).is_some_and(|at| self.now.since(at) >= LONE);
+        let alone = !is_primary && lone && !self.points_at(sample, primary.0);
+        alone.then(|| job("streams from nobody").then(id, Action::Repoint { to: primary.0 }))
+    }
+
+    /// Whether a standby's `primary_conninfo` names this node's address already: then it is not for Howdah to repeat it.
+    fn points_at(&self, sample: &Sample, to: NodeId) -> bool {
+        let word = |key: &str| {
+            let found = sample.primary_conninfo.split_whitespace().find_map(|w| w.strip_prefix(key));
+            found.map(|v| v.trim_matches('\'').to_owned())
+        };
+        self.node_spec(to).is_some_and(|n| {
+            word("host=").is_some_and(|h| h == n.host)
+                && word("port=").is_none_or(|p| p == n.port.to_string())
+        })
+    }
+
+    /// The list of synchronous names: kept, shortened, lengthened.
+    fn plan_list(&self, primary: (NodeId, &Sample)) -> Option<Job> {
+        let (id, sample) = primary;
+        let Some(members) = &self.facts.members else {
+            let names = self.first_list(primary)?;
+            return self.shrink(
+                id,
+                None,
+                (names, "the list of names is to be written for the first time".to_owned()),
+            );
+        };
+        if sample.sync_names != members.sync {
+            let why = "the primary does not use the list of names".to_owned();
+            let names = members.sync.clone();
+            return Some(Job::new(why, [id]).then(id, Action::WriteNames { names }));
+        }
+        match self.target(primary, &members.sync)? {
+            Target::Shorter(names, why) => self.shrink(id, Some(members), (names, why)),
+            Target::Longer(names, why) => self.grow(id, members, (names, why)),
+        }
+    }
+
+    /// Nodes of these names that answer now.
+    fn nodes_named(&self, names: &SyncNames) -> Vec<NodeId> {
+        (0u16..)
+            .map(NodeId)
+            .zip(&self.spec.nodes)
+            .filter(|(id, n)| names.contains(&n.application_name) && self.answer(*id).is_some())
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Used first; when those that remain have caught up, written on the primary and then on the voters.
+    fn shrink(&self, primary: NodeId, old: Option<&Members>, new: (SyncNames, String)) -> Option<Job> {
+        let (names, why) = new;
+        let version = old.map_or(0, |m| m.version) + 1;
+        let members = Members { version, sync: names.clone() };
+        let voters = self.nodes_named(&names);
+        let mut job = Job::new(why, voters.iter().copied().chain([primary]));
+        job = job.then(primary, Action::WriteNames { names: names.clone() });
+        job.steps.push_back(Step::CaughtUp(names));
+        job = job.then(primary, Action::WriteMembers { members: members.clone() });
+        for id in voters {
+            job = job.then(id, Action::WriteMembers { members: members.clone() });
+        }
+        Some(job)
+    }
+
+    /// Written on the voters, then on the primary, then used.
+    fn grow(&self, primary: NodeId, old: &Members, new: (SyncNames, String)) -> Option<Job> {
+        let (names, why) = new;
+        let members = Members { version: old.version + 1, sync: names.clone() };
+        let voters = self.nodes_named(&names);
+        let told = voters
+            .iter()
+            .filter(|id| self.node_spec(**id).is_some_and(|n| old.sync.contains(&n.application_name)));
+        let quorum = quorum::of_names(&old.sync).filter(|_| !old.sync.is_nobody());
+        // Enough of the old voters learn of it that nobody can promote by the old list.
+        let enough = quorum.is_none_or(|q| told.count() >= quorum::meeting(old.sync.names.len(), q));
+        if !enough {
+            return None;
+        }
+        let mut job = Job::new(why, voters.iter().copied().chain([primary]));
+        for id in voters {
+            job = job.then(id, Action::WriteMembers { members: members.clone() });
+        }
+        job = job.then(primary, Action::WriteMembers { members });
+        Some(job.then(primary, Action::WriteNames { names }))
+    }
+}

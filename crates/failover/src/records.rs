@@ -1,0 +1,154 @@
+//! The failovers as they went, and the sentence of each decision. Read next: [`crate::view`].
+
+use howdah_topology::{FailoverOutcome, FailoverRecord, FailoverStep, NodeId};
+
+use crate::evidence::Evidence;
+use crate::machine::{MAX_RECORDS, Machine};
+use crate::rows::{Act, Guard, Row, State};
+
+impl Machine {
+    /// A failover begins: what has led to it is its first step.
+    pub(crate) fn open_record(&mut self, manual: bool) {
+        let started = self.suspect_since.unwrap_or(self.now);
+        let why = match self.evidence() {
+            _ if manual => "the operator has ordered it".to_owned(),
+            Evidence::Alive(why) | Evidence::Wanting(why) | Evidence::Dead(why) => why,
+        };
+        let suspect = FailoverStep { name: State::Suspect.name(), took_us: micros(self.now.since(started)) };
+        self.records.push(FailoverRecord {
+            started,
+            why,
+            who: if manual { "operator" } else { "automatic" }.to_owned(),
+            from: self.reign.as_ref().map(|r| r.node),
+            to: None,
+            epoch: None,
+            steps: vec![suspect],
+            outcome: FailoverOutcome::Running,
+        });
+        if self.records.len() > MAX_RECORDS {
+            self.records.remove(0);
+        }
+    }
+
+    fn open(&mut self) -> Option<&mut FailoverRecord> {
+        self.records.last_mut().filter(|r| r.outcome == FailoverOutcome::Running)
+    }
+
+    /// The state is left: its time is written down if it was a step of a failover.
+    pub(crate) fn end_step(&mut self) {
+        let (name, took_us) = (self.state.name(), micros(self.now.since(self.entered)));
+        if self.attempt.is_some()
+            && let Some(record) = self.open()
+        {
+            record.steps.push(FailoverStep { name, took_us });
+        }
+    }
+
+    /// The elected node.
+    pub(crate) fn record_elected(&mut self, elected: NodeId) {
+        if let Some(record) = self.open() {
+            record.to = Some(elected);
+        }
+    }
+
+    /// The failover has ended.
+    pub(crate) fn close_record(&mut self, outcome: FailoverOutcome) {
+        let epoch = self.reign.as_ref().map(|r| r.epoch);
+        if let Some(record) = self.open() {
+            if outcome == FailoverOutcome::Promoted {
+                record.epoch = epoch;
+            }
+            record.outcome = outcome;
+        }
+    }
+
+    /// A primary that someone else promoted was adopted.
+    pub(crate) fn record_adoption(&mut self, id: NodeId) {
+        let epoch = self.reign.as_ref().map(|r| r.epoch);
+        let why = format!("{} is out of recovery in a newer epoch", self.name(id));
+        let record = FailoverRecord {
+            started: self.now,
+            why,
+            who: "someone else".to_owned(),
+            from: None,
+            to: Some(id),
+            epoch,
+            steps: Vec::new(),
+            outcome: FailoverOutcome::Adopted,
+        };
+        self.close_record(FailoverOutcome::CalledOff("a newer primary was found".to_owned()));
+        self.records.push(record);
+        if self.records.len() > MAX_RECORDS {
+            self.records.remove(0);
+        }
+    }
+
+    /// The sentence of a row that is being taken, with what it rests on.
+    pub(crate) fn say(&self, row: &Row) -> String {
+        let more = match (row.guard, row.act) {
+            (Guard::Dead, _) => match self.evidence() {
+                Evidence::Dead(why) | Evidence::Alive(why) | Evidence::Wanting(why) => Some(why),
+            },
+            (Guard::PrimaryTrusted, _) => self.trusted().map(|id| self.name(id)),
+            (Guard::UpkeepDue, _) => self.plan().map(|job| job.why),
+            (Guard::Elected, _) => self.elect().ok().map(|id| self.name(id)),
+            (_, Act::Undo) => return format!("called off: {}", self.why_called_off(row)),
+            _ => None,
+        };
+        more.map_or_else(|| row.sentence.to_owned(), |more| format!("{}: {more}", row.sentence))
+    }
+
+    /// Why a failover is called off.
+    pub(crate) fn why_called_off(&self, row: &Row) -> String {
+        match row.guard {
+            Guard::ElectFailed => self.elect().err().unwrap_or_else(|| row.sentence.to_owned()),
+            Guard::VoteMissed => {
+                let missed = self.attempt.as_ref().and_then(|a| a.missed);
+                let node = missed.map_or_else(String::new, |id| format!(" ({})", self.name(id)));
+                format!("{}{node}", row.sentence)
+            }
+            _ => row.sentence.to_owned(),
+        }
+    }
+
+    /// Why work for the primary waits; `None` when it does not.
+    pub(crate) fn held_because(&self) -> Option<String> {
+        match self.state {
+            State::Follow | State::Settle => None,
+            State::Upkeep if self.reign.is_some() => None,
+            State::Suspect => Some(self.why_not_yet()),
+            State::Start | State::Upkeep => Some(self.why_untrusted()),
+            _ => Some(self.sentence.clone()),
+        }
+    }
+
+    fn why_not_yet(&self) -> String {
+        let evidence = match self.evidence() {
+            Evidence::Alive(why) | Evidence::Wanting(why) => return why,
+            Evidence::Dead(why) => why,
+        };
+        if self.maintenance {
+            return format!("{evidence}; maintenance mode is on");
+        }
+        match self.refusal(None) {
+            Some(why) => format!("{evidence}; no failover: {why}"),
+            None => evidence,
+        }
+    }
+
+    fn why_untrusted(&self) -> String {
+        match self.found() {
+            None => "no primary was found yet".to_owned(),
+            Some(id) => {
+                let name = self.name(id);
+                format!(
+                    "{name} is out of recovery, and too few nodes are known to follow it or to know of no newer epoch"
+                )
+            }
+        }
+    }
+}
+
+fn micros(d: std::time::Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,86 @@
+//! Who votes, how many votes are needed, and who follows a primary (FAILOVER_PROTOCOL.md §§4, 7). Read next:
+//! [`crate::guards`].
+
+use howdah_topology::{NodeId, Time};
+
+use crate::facts::{Facts, NodeFacts};
+use crate::quorum;
+use crate::sample::{Sample, StreamState};
+use crate::spec::ClusterSpec;
+
+/// Who votes and how many votes are needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Electorate {
+    /// Nodes that have a vote, in the order of the node list.
+    pub(crate) voters: Vec<NodeId>,
+    /// How many names there are: the voters, and names that belong to no node.
+    pub(crate) total: usize,
+    /// Votes needed for a promotion.
+    pub(crate) quorum: usize,
+    /// Commits wait for nobody: the votes are counted over all nodes.
+    pub(crate) asynchronous: bool,
+}
+
+/// The electorate by the newest list of names seen; `None` when that is not known.
+pub(crate) fn electorate(facts: &Facts, spec: &ClusterSpec) -> Option<Electorate> {
+    let all = || (0u16..).map(NodeId).take(spec.nodes.len());
+    let names = facts.members.as_ref().map(|m| &m.sync);
+    if names.is_some_and(crate::members::SyncNames::is_async) || (names.is_none() && facts.seen_async) {
+        let total = spec.nodes.len();
+        let quorum = quorum::majority(total);
+        return Some(Electorate { voters: all().collect(), total, quorum, asynchronous: true });
+    }
+    let names = names?;
+    let quorum = quorum::of_names(names)?;
+    let voters =
+        all().zip(&spec.nodes).filter(|(_, n)| names.contains(&n.application_name)).map(|(id, _)| id);
+    Some(Electorate { voters: voters.collect(), total: names.names.len(), quorum, asynchronous: false })
+}
+
+/// The moment as of which enough nodes are known to follow `primary`, or to know of no newer epoch, that nobody can
+/// have promoted another before it (FAILOVER_PROTOCOL.md §7). `None`: not enough.
+///
+/// Enough is what meets every set of voters that could promote. A node that carries a fence record does not count unless
+/// it streams: someone may be about to promote it.
+pub(crate) fn followed_as_of(facts: &Facts, spec: &ClusterSpec, primary: NodeId) -> Option<Time> {
+    let node = facts.node(primary)?;
+    let sample = node.live()?;
+    let electorate = electorate(facts, spec).unwrap_or_else(|| unknown_names(spec));
+    let need = quorum::meeting(electorate.total, electorate.quorum);
+    let mut times: Vec<Time> =
+        electorate.voters.iter().filter_map(|v| as_of(facts, spec, *v, (node, sample))).collect();
+    times.sort_unstable();
+    let Some(last) = need.checked_sub(1) else { return Some(node.sampled) };
+    times.iter().rev().nth(last).map(|t| (*t).min(node.sampled))
+}
+
+/// While the names are not known the votes are counted over all nodes.
+fn unknown_names(spec: &ClusterSpec) -> Electorate {
+    let total = spec.nodes.len();
+    Electorate {
+        voters: (0u16..).map(NodeId).take(total).collect(),
+        total,
+        quorum: quorum::majority(total),
+        asynchronous: true,
+    }
+}
+
+/// When `voter` was last known to follow, or to know of no newer epoch.
+fn as_of(facts: &Facts, spec: &ClusterSpec, voter: NodeId, primary: (&NodeFacts, &Sample)) -> Option<Time> {
+    let (primary, sample) = primary;
+    let node = facts.node(voter)?;
+    if std::ptr::eq(node, primary) {
+        // It has a vote (an asynchronous cluster, or a list that still names it) and is no standby to be promoted.
+        return Some(node.sampled);
+    }
+    let name = &spec.nodes.get(usize::from(voter.0))?.application_name;
+    let streams = |name: &String| {
+        let row = sample.replication.iter().find(|r| r.application_name == *name);
+        row.is_some_and(|r| r.state == StreamState::Streaming)
+    };
+    let attached = streams(name).then_some(primary.sampled);
+    let knows_no_newer = node.live().is_some_and(|s| {
+        s.in_recovery && s.fence.is_none() && s.system_id == sample.system_id && s.timeline <= sample.timeline
+    });
+    attached.max(knows_no_newer.then_some(node.sampled))
+}
