@@ -18,7 +18,7 @@ use crate::rows::{Guard, State};
 use crate::votes::{self, Electorate};
 
 /// The hour of `max_failovers_per_hour`.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 impl Machine {
     /// Whether a guard holds.

@@ -40,8 +40,7 @@ impl Machine {
 
     fn shorter(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {
         let own = &self.node_spec(primary.0)?.application_name;
-        let name =
-            list.names.iter().find(|n| *n == own || (list.names.len() > 0 && self.absent(primary, n)))?;
+        let name = list.names.iter().find(|n| *n == own || self.absent(primary, n))?;
         if list.is_nobody() {
             return None;
         }

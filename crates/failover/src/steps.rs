@@ -9,6 +9,7 @@ use crate::action::{Action, Done};
 use crate::attempt::{Attempt, Promotion};
 use crate::event::Command;
 use crate::fence::FenceRecord;
+use crate::guards::HOUR;
 use crate::history;
 use crate::machine::{Machine, Reign};
 use crate::rows::{Act, Row};
@@ -229,8 +230,9 @@ impl Machine {
         self.tasks.clear();
         self.enthrone(elected, &sample);
         self.promotions.push_back(self.now);
-        self.promotions
-            .truncate_front(usize::try_from(self.spec.limits.max_failovers_per_hour).unwrap_or(usize::MAX));
+        while self.promotions.front().is_some_and(|at| self.now.since(*at) > HOUR) {
+            self.promotions.pop_front();
+        }
         for id in attempt.records.keys().filter(|id| attempt.votes.contains(id)) {
             self.order(*id, Action::ClearFence);
         }
@@ -279,18 +281,5 @@ impl Machine {
         let half = self.spec.limits.vote_backoff / 2;
         let span = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
         self.backoff_until = self.now + half + Duration::from_micros(self.rng.below(span));
-    }
-}
-
-/// Dropping the oldest.
-trait TruncateFront {
-    fn truncate_front(&mut self, len: usize);
-}
-
-impl<T> TruncateFront for std::collections::VecDeque<T> {
-    fn truncate_front(&mut self, len: usize) {
-        while self.len() > len {
-            self.pop_front();
-        }
     }
 }

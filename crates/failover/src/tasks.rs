@@ -111,7 +111,11 @@ impl Tasks {
 
     /// Forgets the results of these actions on a node; whether there was one.
     pub(crate) fn take_results(&mut self, node: NodeId, actions: &[&'static str]) -> bool {
-        actions.iter().fold(false, |any, action| self.results.remove(&(node, *action)).is_some() || any)
+        let before = self.results.len();
+        for action in actions {
+            self.results.remove(&(node, *action));
+        }
+        self.results.len() < before
     }
 
     /// All results of an action in this step.
