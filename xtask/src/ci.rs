@@ -33,35 +33,38 @@ pub(crate) struct Options {
 }
 
 /// One thing that CI runs.
-struct Step {
-    name: &'static str,
-    command: Command,
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) command: Command,
 }
 
 /// A step that has run.
-struct Done {
-    name: &'static str,
-    took: Duration,
-    passed: bool,
+pub(crate) struct Done {
+    pub(crate) name: &'static str,
+    pub(crate) took: Duration,
+    pub(crate) passed: bool,
 }
 
 /// Runs the steps that are wanted.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
-    let all = steps(root, options.seed.unwrap_or_else(fresh_seed))?;
-    check_names(&all, options)?;
+    let all = steps(root, options.seed.unwrap_or_else(fresh_seed));
+    check_names(&all, &options.only.iter().chain(&options.skip).collect::<Vec<_>>())?;
     let wanted = |step: &Step| {
         let named = |names: &[String]| names.iter().any(|name| name == step.name);
         (options.only.is_empty() || named(&options.only)) && !named(&options.skip)
     };
+    if options.list {
+        for step in all.iter().filter(|step| wanted(step)) {
+            println!("{}: {}", step.name, process::describe(&step.command));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut done = Vec::new();
     let mut summary = None;
     let mut replay = None;
     for step in all.into_iter().filter(wanted) {
         let shown = process::describe(&step.command);
         println!("ci: {}: {shown}", step.name);
-        if options.list {
-            continue;
-        }
         let outcome = run_step(step, &mut summary)?;
         println!("ci: {} {} in {:.1} s", outcome.name, verdict(outcome.passed), outcome.took.as_secs_f64());
         let passed = outcome.passed;
@@ -76,7 +79,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 /// The steps in their order: the quick ones first, what needs real servers later.
-fn steps(root: &Path, seed: u64) -> Result<Vec<Step>, Failure> {
+pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
     let cargo = |name: &'static str, words: &[&str]| {
         let mut command = Command::new(process::cargo());
         command.current_dir(root).args(words);
@@ -86,13 +89,11 @@ fn steps(root: &Path, seed: u64) -> Result<Vec<Step>, Failure> {
         let (first, count) = (first.to_string(), count.to_string());
         cargo(name, &["run", "-q", "-p", "howdah-failover-sim", "--", "--seed", &first, "--count", &count])
     };
-    let mut tidy = Command::new(std::env::current_exe()?);
-    tidy.current_dir(root).arg("tidy");
     let mut rustdoc = cargo("rustdoc", &["doc", "--workspace", "--no-deps", "--quiet"]);
     rustdoc.command.env("RUSTDOCFLAGS", "-D warnings");
     let mut all = vec![
         cargo("fmt", &["fmt", "--all", "--check"]),
-        Step { name: "tidy", command: tidy },
+        cargo("tidy", &["xtask", "tidy"]),
         cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         cargo("build", &["build", "--quiet", "--workspace", "--bins", "--examples"]),
         cargo("test", &["nextest", "run", "--workspace", "--profile", "ci"]),
@@ -103,7 +104,7 @@ fn steps(root: &Path, seed: u64) -> Result<Vec<Step>, Failure> {
         rustdoc,
     ];
     all.extend(compose_step(root));
-    Ok(all)
+    all
 }
 
 /// The containers come up, where there is something to run them; said plainly where there is not.
@@ -123,16 +124,16 @@ fn compose_step(root: &Path) -> Option<Step> {
 }
 
 /// A misspelled step would pass by running nothing.
-fn check_names(all: &[Step], options: &Options) -> Result<(), Failure> {
-    let known = |name: &&String| all.iter().any(|step| step.name == name.as_str());
-    match options.only.iter().chain(&options.skip).find(|name| !known(name)) {
+pub(crate) fn check_names(all: &[Step], named: &[&String]) -> Result<(), Failure> {
+    let known = |name: &String| all.iter().any(|step| step.name == name.as_str());
+    match named.iter().find(|name| !known(name)) {
         Some(name) => Err(format!("there is no step {name}; `cargo ci --list` prints them").into()),
         None => Ok(()),
     }
 }
 
 /// Runs one step to its end and keeps the test runner's summary when there is one.
-fn run_step(mut step: Step, summary: &mut Option<String>) -> Result<Done, Failure> {
+pub(crate) fn run_step(mut step: Step, summary: &mut Option<String>) -> Result<Done, Failure> {
     let started = Instant::now();
     // The test runner writes everything to standard error.
     let mut child = step

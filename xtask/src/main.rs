@@ -7,6 +7,8 @@
 #![allow(clippy::print_stdout)]
 
 mod ci;
+#[cfg(test)]
+mod ci_tests;
 mod compare;
 mod demo;
 mod process;

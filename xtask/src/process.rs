@@ -45,7 +45,9 @@ pub(crate) fn describe(command: &Command) -> String {
         .get_envs()
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))))
         .collect();
-    words.push(quoted(command.get_program()));
+    // Whoever repeats it has a cargo of their own.
+    let is_cargo = command.get_program() == cargo();
+    words.push(if is_cargo { "cargo".to_owned() } else { quoted(command.get_program()) });
     words.extend(command.get_args().map(quoted));
     words.join(" ")
 }
