@@ -1,11 +1,14 @@
-//! The classifier that a process shares: verdicts remembered by full text, and the session's context
-//! applied to them. Next: `judge.rs`, which is asked when a text is new.
+//! The classifier that a process shares: verdicts remembered by full text and by shape, and the session's
+//! context applied to them. Next: `shape.rs`; `judge.rs`, which is asked when a text is new.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use foldhash::fast::RandomState;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::verdict::Effect;
-use crate::{Reason, Route, Verdict, judge, tables};
+use crate::{Reason, Route, Verdict, judge, shape, tables};
 
 /// Limits of a [`Classifier`].
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +58,17 @@ impl Weighter<Box<[u8]>, Verdict> for TextWeight {
     }
 }
 
+/// Texts that were seen once, as fingerprints: a text with constants is kept by itself only when it comes again,
+/// so that texts that never do cannot crowd out the others. Slots of 4 bytes; a lost mark costs one more look.
+const SEEN_SLOTS: usize = 4_096;
+
 /// Classifies texts and remembers the verdicts; one for the whole process, shared by reference.
 pub struct Classifier {
     options: Options,
-    by_text: Cache<Box<[u8]>, Verdict, TextWeight, RandomState>,
+    /// By full text, and by [shape](crate::shape), whose first byte no text has.
+    verdicts: Cache<Box<[u8]>, Verdict, TextWeight, RandomState>,
+    seen: Box<[AtomicU32]>,
+    seed: RandomState,
 }
 
 impl std::fmt::Debug for Classifier {
@@ -73,14 +83,16 @@ impl Classifier {
     pub fn new(options: Options) -> Self {
         tables::load();
         let entries = options.cache_bytes / (TYPICAL_TEXT_BYTES + ENTRY_OVERHEAD_BYTES as usize);
-        let by_text = Cache::with(
+        let seed = RandomState::default();
+        let verdicts = Cache::with(
             entries.max(1),
             options.cache_bytes as u64,
             TextWeight,
-            RandomState::default(),
+            seed.clone(),
             Default::default(),
         );
-        Classifier { options, by_text }
+        let seen = (0..SEEN_SLOTS).map(|_| AtomicU32::new(0)).collect();
+        Classifier { options, verdicts, seen, seed }
     }
 
     /// The verdict for `sql`, the text of one Query or Parse message without its final NUL.
@@ -88,17 +100,37 @@ impl Classifier {
         if !context.standard_conforming_strings || sql.len() > self.options.max_text_bytes {
             return judge::judge(sql, context, self.options.max_text_bytes).verdict;
         }
-        if let Some(known) = self.by_text.get(sql) {
-            return judge::narrow(known, sql, context);
-        }
-        let usual = Context::default();
-        let verdict = judge::judge(sql, usual, self.options.max_text_bytes).verdict;
-        self.by_text.insert(sql.into(), verdict);
-        judge::narrow(verdict, sql, context)
+        let known = self.verdicts.get(sql).unwrap_or_else(|| self.unseen(sql));
+        judge::narrow(known, sql, context)
     }
 
-    /// Remembers that a replica refused `sql`, so that it goes to the primary from now on (as long as the
-    /// cache holds it; a text that is forgotten is refused and learnt once more).
+    /// The verdict, in the usual context, for a text that is not kept by itself.
+    fn unseen(&self, sql: &[u8]) -> Verdict {
+        let shape = shape::shape(sql);
+        let by_shape = shape.as_ref().and_then(|shape| self.verdicts.get(shape.key.as_slice()));
+        let verdict = by_shape
+            .unwrap_or_else(|| judge::judge(sql, Context::default(), self.options.max_text_bytes).verdict);
+        let constants = shape.as_ref().is_some_and(|shape| shape.has_constants);
+        if let Some(shape) = shape.filter(|shape| shape.has_constants && by_shape.is_none()) {
+            self.verdicts.insert(shape.key.into(), verdict);
+        }
+        if !constants || self.comes_again(sql) {
+            self.verdicts.insert(sql.into(), verdict);
+        }
+        verdict
+    }
+
+    /// Whether the text was seen before, as far as is remembered.
+    fn comes_again(&self, sql: &[u8]) -> bool {
+        let hash = self.seed.hash_one(sql);
+        // Two halves of one hash: the place and the mark.
+        let (place, mark) = ((hash >> 32) as usize % SEEN_SLOTS, hash as u32);
+        let slot = self.seen.get(place);
+        slot.is_some_and(|slot| slot.swap(mark, Ordering::Relaxed) == mark)
+    }
+
+    /// Remembers that a replica refused `sql`, so that it (and any text of its shape) goes to the primary from
+    /// now on, as long as the cache holds it; a text that is forgotten is refused and learnt once more.
     pub fn remember_refusal(&self, sql: &[u8], context: Context) {
         if sql.len() > self.options.max_text_bytes {
             return;
@@ -106,6 +138,9 @@ impl Classifier {
         let mut verdict = self.classify(sql, context);
         verdict.effects.add(Effect::Writes);
         let refused = Verdict { route: Route::Primary, reason: Reason::RefusedBefore, ..verdict };
-        self.by_text.insert(sql.into(), refused);
+        self.verdicts.insert(sql.into(), refused);
+        if let Some(shape) = shape::shape(sql).filter(|shape| shape.has_constants) {
+            self.verdicts.insert(shape.key.into(), refused);
+        }
     }
 }

@@ -185,13 +185,23 @@ impl<'a> Lexer<'a> {
         if backslashes { memchr2(b'\'', b'\\', self.rest()) } else { memchr(b'\'', self.rest()) }
     }
 
-    /// Behind the opening quote of a continuation: white space with a line break, then a quote.
+    /// Behind the opening quote of a continuation: white space and `--` comments with a line break, then a quote.
     fn continuation(&self) -> Option<usize> {
-        let rest = self.rest();
-        let spaces = rest.iter().position(|byte| !is_space(*byte))?;
-        let between = rest.get(..spaces)?;
-        let quote = rest.get(spaces) == Some(&b'\'');
-        (quote && between.iter().any(|byte| matches!(byte, b'\n' | b'\r'))).then_some(self.at + spaces + 1)
+        let mut at = self.at;
+        let mut line_break = false;
+        loop {
+            match *self.text.get(at)? {
+                b'\'' if line_break => return Some(at + 1),
+                byte if is_space(byte) => {
+                    line_break |= matches!(byte, b'\n' | b'\r');
+                    at += 1;
+                }
+                b'-' if self.text.get(at + 1) == Some(&b'-') => {
+                    at += memchr2(b'\n', b'\r', self.text.get(at..)?)?;
+                }
+                _ => return None,
+            }
+        }
     }
 
     fn quoted_word(&mut self, opening: usize, kind: Kind) -> Kind {

@@ -16,11 +16,16 @@ mod explain;
 mod jsonl;
 mod judge;
 mod lexer;
+#[cfg(test)]
+mod lexer_tests;
 mod outcome;
 mod reason;
 mod settings;
+mod shape;
 mod survey;
 mod tables;
+#[cfg(test)]
+mod tables_tests;
 mod verdict;
 mod walk;
 mod words;

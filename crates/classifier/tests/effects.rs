@@ -353,6 +353,11 @@ fn a_refusal_is_remembered_by_text() {
     assert_eq!((verdict.route, verdict.reason), (Route::Primary, Reason::RefusedBefore));
     assert!(verdict.effects.is_write_possible(), "what a replica refused may write");
     assert_eq!(classifier.classify(other, Context::default()).route, Route::Replica);
+    // By shape too: the view behind the name does not change with the constant.
+    assert_eq!(classifier.classify(b"select * from v where a = 1", Context::default()).route, Route::Replica);
+    classifier.remember_refusal(b"select * from v where a = 1", Context::default());
+    let verdict = classifier.classify(b"select * from v where a = 2", Context::default());
+    assert_eq!((verdict.route, verdict.reason), (Route::Primary, Reason::RefusedBefore));
 }
 
 #[test]
