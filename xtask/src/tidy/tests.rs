@@ -85,14 +85,15 @@ fn marks_of_unfinished_work_are_found_in_any_file() {
 
 #[test]
 fn a_registry_is_found_anywhere_but_in_cargos_own_file() {
-    let line = concat!("image: docker", ".io/library/debian");
-    let rules = |path: &str| {
+    let line = concat!("image: index.docker", ".io/library/debian");
+    let rules = |path: &str, line: &str| {
         let mut findings = Vec::new();
         words::check(&TextFile { path: path.to_owned(), text: line.to_owned() }, &mut findings);
         findings.iter().map(|f| f.rule).collect::<Vec<_>>()
     };
-    assert_eq!(rules("docker-compose.yml"), [Rule::Registry]);
-    assert_eq!(rules("Cargo.lock"), []);
+    assert_eq!(rules("docker-compose.yml", line), [Rule::Registry]);
+    assert_eq!(rules("Cargo.lock", line), []);
+    assert_eq!(rules("docker/smoke", "label=com.docker.compose.project"), []);
 }
 
 #[test]

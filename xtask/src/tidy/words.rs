@@ -52,7 +52,7 @@ pub(crate) fn check(file: &TextFile, findings: &mut Vec<Finding>) {
             add(Rule::Unfinished, format!("{mark}: do it, or write an issue"));
         }
         // Cargo.lock is cargo's own file and names its source.
-        let registry = REGISTRIES.iter().find(|host| line.contains(**host));
+        let registry = REGISTRIES.iter().find(|host| has_word(line, host));
         if let Some(host) = registry.filter(|_| file.path != "Cargo.lock") {
             add(Rule::Registry, format!("names the registry {host}"));
         }
