@@ -35,7 +35,7 @@ pub use local::Lost;
 pub use plan::Plan;
 pub use prepared::{Registry, Statement};
 pub use route::{
-    Chosen, Consistency, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose,
+    Chosen, Consistency, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context,
 };
 pub use server::ServerSide;
 pub use session::{Outputs, PoolMode, Session, SessionOptions, Shared, Tally};

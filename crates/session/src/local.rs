@@ -97,6 +97,27 @@ impl Session {
         Lost::GoesOn
     }
 
+    /// Nobody can serve the batch at the beginning of `input`: says so, and the session goes on behind it.
+    /// Returns how much of the input is done with.
+    pub fn refuse_batch(&mut self, input: &[u8], words: (&str, &str), to_client: &mut Vec<u8>) -> usize {
+        report(to_client, words);
+        if let Some(routing) = &mut self.routing {
+            routing.forgive();
+        }
+        let header = frame::header(Direction::FromClient, &self.options.limits, input).ok().flatten();
+        match header {
+            Some(header) if matches!(header.tag, b'Q' | b'F') => {
+                write::ready_for_query(to_client, TransactionStatus::Idle);
+                self.ignore(header.len);
+            }
+            _ => {
+                let broken = Broken { in_transaction: false, untold: false, skipping: true, ends: false };
+                self.broken = Some(Box::new(broken));
+            }
+        }
+        self.drop_rest(input)
+    }
+
     /// Whether the client's next messages are answered by [`Session::answer_locally`], without a server.
     pub fn is_local(&self) -> bool {
         self.broken.is_some()

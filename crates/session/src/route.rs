@@ -137,6 +137,11 @@ impl Routing {
         self.refused = true;
     }
 
+    /// The batch that was refused is given up.
+    pub(crate) fn forgive(&mut self) {
+        self.refused = false;
+    }
+
     /// Whether nothing but replicas may serve this session.
     pub fn replicas_only(&self) -> bool {
         self.mode() == RouteMode::Replica
@@ -152,6 +157,11 @@ impl Routing {
             },
         }
     }
+}
+
+/// What the classifier knows of a new session: everything is as PostgreSQL has it by default.
+pub fn context(utf8: bool) -> Context {
+    Context { utf8, ..Context::default() }
 }
 
 /// Where to go.

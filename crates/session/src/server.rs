@@ -91,6 +91,16 @@ impl ServerSide {
         Some(position)
     }
 
+    /// What the node is at this checkout: a promoted replica keeps its connections.
+    pub fn set_replica(&mut self, is_replica: bool) {
+        self.is_replica = is_replica;
+    }
+
+    /// Whether only reads may go here.
+    pub fn is_replica(&self) -> bool {
+        self.is_replica
+    }
+
     /// The values of the tracked parameters.
     pub fn vars(&self) -> &Arc<Vars> {
         &self.vars

@@ -9,7 +9,7 @@ use howdah_topology::Time;
 use crate::local::Broken;
 use crate::prepared::{ClientNames, Registry};
 use crate::request::Request;
-use crate::route::Routing;
+use crate::route::{ReadPolicy, RouteMode, Routing};
 use crate::server::ServerSide;
 use crate::vars::{Tracked, Vars};
 
@@ -174,5 +174,34 @@ impl Session {
         if let Some(routing) = &mut self.routing {
             routing.refused_by_replica();
         }
+    }
+
+    /// The next `bytes` of the client are dropped, as far as they are there and as they come.
+    pub fn ignore(&mut self, bytes: usize) {
+        self.stream_left = bytes;
+        self.stream_drop = true;
+    }
+
+    /// How many bytes at the beginning of `input` belong to what is dropped; call it first.
+    pub fn drop_rest(&mut self, input: &[u8]) -> usize {
+        if !self.stream_drop {
+            return 0;
+        }
+        let dropped = self.stream_left.min(input.len());
+        self.stream_left -= dropped;
+        self.stream_drop = self.stream_left > 0;
+        dropped
+    }
+
+    /// The configuration was loaded anew.
+    pub fn set_routing(&mut self, mode: RouteMode, policy: ReadPolicy) {
+        if let Some(routing) = &mut self.routing {
+            routing.set_policy(mode, policy);
+        }
+    }
+
+    /// What a server's login has added to the client's own values.
+    pub fn set_vars(&mut self, vars: Arc<Vars>) {
+        self.vars = vars;
     }
 }
