@@ -184,6 +184,42 @@ async fn a_paused_replay_is_reported_and_resumed() {
 }
 
 #[tokio::test]
+async fn a_read_that_replay_waits_for_is_ended_at_the_fence() {
+    let cluster =
+        Cluster::builder().replicas(1).setting("max_standby_streaming_delay", "-1").start().await.unwrap();
+    let (sender, _reports) = mpsc::channel(8);
+    let links = links(&config(&cluster), &sender);
+    let (primary, standby, link) = (cluster.node(0), cluster.node(1), &links[1]);
+    primary.psql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i").await.unwrap();
+    cluster.wait_caught_up(primary, standby).await.unwrap();
+    let reader = standby.connect().await.unwrap();
+    reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t").await.unwrap();
+    primary.psql("DELETE FROM t").await.unwrap();
+    primary.psql("VACUUM t").await.unwrap();
+    let mut on = line(link).await;
+    let seen = howdah_testkit::wait_until_some("a recovery conflict", DEFAULT_DEADLINE, || async {
+        let mut on = line(link).await;
+        let (_, seen) = ask::sample(&mut on, link, None, soon()).await.unwrap();
+        seen.recovery_conflict.then_some(seen)
+    })
+    .await
+    .unwrap();
+    let record =
+        FenceRecord { pooler: "p".into(), attempt: 1, timeline: 1, old_conninfo: seen.primary_conninfo };
+    actions::fence::write(&mut on, &record, soon()).await.unwrap();
+    match actions::fence::watch(link, soon()).await.unwrap() {
+        Done::Fenced { receiver_gone: false, recovery_conflict: true, .. } => {}
+        other => panic!("{other:?}: replay waits for a read, so the receiver goes on"),
+    }
+    assert_eq!(actions::position::end_conflicting_reads(link, soon()).await.unwrap(), Done::Written);
+    assert!(reader.batch_execute("SELECT 1").await.is_err(), "the read goes on");
+    assert!(matches!(
+        actions::fence::watch(link, soon()).await,
+        Ok(Done::Fenced { receiver_gone: true, .. })
+    ));
+}
+
+#[tokio::test]
 async fn the_other_is_repointed_then_one_is_promoted() {
     let bench = bench("ANY 1 (node1, node2)").await;
     let links = &bench.links;

@@ -20,6 +20,9 @@ use crate::sample::{self, Fields, SAMPLE_SQL};
 /// Between two looks at something that is waited for (FAILOVER_PROTOCOL.md §6: polled, never slept for).
 const POLL: Duration = Duration::from_millis(1);
 
+/// A wait that ends without what it waited for is answered so long before its deadline, or the answer would be late.
+const ANSWER_MARGIN: Duration = Duration::from_millis(20);
+
 /// The rows of each statement of a question.
 pub(crate) type Sets = Vec<Vec<SimpleQueryRow>>;
 
@@ -86,6 +89,11 @@ pub(crate) async fn poll_true<A: Ask>(on: &mut A, sql: &str, deadline: Instant) 
         pause(deadline).await?;
     }
     Ok(())
+}
+
+/// When to answer that something has not happened.
+pub(crate) fn last_look(deadline: Instant) -> Instant {
+    deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline)
 }
 
 /// The time between two looks; an error when the deadline is over by then.

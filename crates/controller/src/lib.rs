@@ -34,6 +34,8 @@ mod actions_tests;
 mod conninfo_tests;
 #[cfg(test)]
 mod sample_tests;
+#[cfg(test)]
+mod setup_sql_tests;
 
 pub use clock::Clock;
 pub use config::{ControllerConfig, NodeConfig};

@@ -30,6 +30,10 @@ use crate::names;
 /// Answers that may wait for the machine. It takes microseconds for each; a full queue holds the answering tasks.
 const EVENTS_WAITING: usize = 1024;
 
+/// While the primary is suspect everyone is asked this often: the standbys' receivers notice its death 10 to 50 ms
+/// after it (FAILOVER.md §2), and each millisecond after that is part of the outage.
+const SUSPECT_INTERVAL: Duration = Duration::from_millis(15);
+
 /// The longest that a shutdown waits for control sessions to end.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -244,6 +248,7 @@ fn spec(config: &ControllerConfig) -> ClusterSpec {
         bootstrap: config.bootstrap,
         limits: Limits {
             probe_interval: config.probe_interval,
+            suspect_interval: SUSPECT_INTERVAL,
             probe_timeout: config.probe_timeout,
             restart_grace: config.restart_grace,
             action_timeout: config.action_timeout,

@@ -11,12 +11,20 @@ use crate::sample::{RECEIVER_TIMEOUT, RETRY_INTERVAL};
 /// A former primary that came back: new transactions are read-only, and the sessions that may have others end.
 pub(crate) async fn set_read_only<A: Ask>(on: &mut A, deadline: Instant) -> Result<Done, ActionError> {
     settings::alter(on, "default_transaction_read_only", "on", deadline).await?;
-    let end = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
-         AND pid <> pg_backend_pid() AND NOT (application_name = '{APPLICATION_NAME}' AND usename = current_user)"
-    );
+    let end = end_sessions_sql("true");
     on.ask(&end, deadline).await?;
     Ok(Done::Written)
+}
+
+/// Ends the client sessions for which `condition` holds, the control plane's own excepted. A superuser's can only be
+/// ended by a superuser; asking for it would refuse the whole statement.
+pub(crate) fn end_sessions_sql(condition: &str) -> String {
+    format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
+         AND pid <> pg_backend_pid() AND NOT (application_name = '{APPLICATION_NAME}' AND usename = current_user) \
+         AND ((SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+              OR usesysid NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)) AND ({condition})"
+    )
 }
 
 /// Lets a standby ask again soon and notice a silent primary soon, or puts both back.

@@ -5,7 +5,7 @@ use howdah_failover::{ActionError, Done, FenceRecord};
 use tokio::time::Instant;
 
 use crate::actions::settings;
-use crate::ask::{self, Ask, AskError, pause};
+use crate::ask::{self, Ask, AskError, last_look, pause};
 use crate::link::NodeLink;
 use crate::sample::Fields;
 
@@ -48,7 +48,7 @@ pub(crate) async fn watch(link: &NodeLink, deadline: Instant) -> Result<Done, Ac
         empty = if receives { 0 } else { empty + 1 };
         let fenced = Done::Fenced { receiver_gone: empty >= EMPTY_LOOKS, replay_paused, recovery_conflict };
         let hindered = receives && (replay_paused || recovery_conflict);
-        if empty >= EMPTY_LOOKS || hindered || pause(deadline).await.is_err() {
+        if empty >= EMPTY_LOOKS || hindered || pause(last_look(deadline)).await.is_err() {
             return Ok(fenced);
         }
     }

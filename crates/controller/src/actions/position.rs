@@ -4,8 +4,8 @@ use howdah_failover::{ActionError, Done};
 use howdah_topology::Lsn;
 use tokio::time::Instant;
 
-use crate::ask::{Ask as _, pause};
-use crate::connect::APPLICATION_NAME;
+use crate::actions::demote::end_sessions_sql;
+use crate::ask::{Ask as _, last_look, pause};
 use crate::link::NodeLink;
 use crate::sample::Fields;
 
@@ -36,7 +36,7 @@ pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, Act
         let control = fields.number("timeline").unwrap_or(0);
         let timeline = link.memory().timeline_at_least(control);
         let position = Done::Position { timeline, received, replayed, at_end };
-        if at_end || pause(deadline).await.is_err() {
+        if at_end || pause(last_look(deadline)).await.is_err() {
             return Ok(position);
         }
     }
@@ -48,11 +48,7 @@ pub(crate) async fn end_conflicting_reads(link: &NodeLink, deadline: Instant) ->
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity \
                  WHERE backend_type = 'startup' AND wait_event LIKE 'RecoveryConflict%') AS conflict";
     // Whoever has a snapshot or a transaction may be the one; idle sessions hold nothing that replay waits for.
-    let end = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
-         AND pid <> pg_backend_pid() AND NOT (application_name = '{APPLICATION_NAME}' AND usename = current_user) \
-         AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL)"
-    );
+    let end = end_sessions_sql("backend_xmin IS NOT NULL OR xact_start IS NOT NULL");
     loop {
         let sets = second.ask(waits, deadline).await?;
         let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;

@@ -1,0 +1,255 @@
+//! The controller before real servers: what it shows of a cluster, and what it does when the primary dies.
+//!
+//! Times are printed, never asserted beyond a generous deadline: the machine that runs the tests may be loaded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use howdah_controller::{Clock, Command, Controller, ControllerConfig, ControllerHandle, NodeConfig};
+use howdah_testkit::{Cluster, DEFAULT_DEADLINE, Node, wait_until};
+use howdah_topology::{FailoverOutcome, Gate, Mode, NodeId, Role, SyncState, Topology};
+
+/// For what takes several probes, votes and a promotion on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn start(cluster: &Cluster, mode: Mode) -> ControllerHandle {
+    // Fails only where a subscriber is installed already.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter("howdah_controller=debug").with_test_writer().try_init();
+    let nodes = cluster.nodes().iter().map(|n| NodeConfig::new(n.name(), &n.host(), n.port())).collect();
+    let mut config = ControllerConfig::new("main", nodes, "postgres");
+    config.mode = mode;
+    Controller::spawn(config, Clock::new())
+}
+
+/// Waits for a snapshot that satisfies the condition, woken by each new one.
+async fn until(
+    handle: &ControllerHandle,
+    what: &str,
+    condition: impl Fn(&Topology) -> bool,
+) -> Arc<Topology> {
+    let mut changed = handle.changed();
+    let seen = tokio::time::timeout(PATIENCE, async {
+        loop {
+            changed.borrow_and_update();
+            let topology = handle.topology();
+            if condition(&topology) {
+                return topology;
+            }
+            changed.changed().await.unwrap();
+        }
+    })
+    .await;
+    seen.unwrap_or_else(|_| panic!("no snapshot in which {what}; the last is {:#?}", handle.topology()))
+}
+
+fn is_open(topology: &Topology) -> bool {
+    topology.gate == Gate::Open && topology.primary.is_some()
+}
+
+async fn manage(cluster: &Cluster) -> ControllerHandle {
+    let handle = start(cluster, Mode::Manage);
+    until(&handle, "the cluster is ready for a failover", |t| {
+        is_open(t) && t.nodes.iter().filter(|n| n.attached && n.is_routable_replica()).count() == 2
+    })
+    .await;
+    handle
+}
+
+async fn setting(node: &Node, name: &str) -> String {
+    node.value(&format!("SELECT current_setting('{name}', true)")).await.unwrap()
+}
+
+/// The names of the synchronous standbys are in force, with their record on every node.
+async fn wait_for_members(cluster: &Cluster) {
+    wait_until("the names in force on every node", PATIENCE, || async {
+        let names = setting(cluster.node(0), "synchronous_standby_names").await;
+        let mut known = !names.contains('*') && !names.is_empty();
+        for node in cluster.nodes() {
+            known &= setting(node, "howdah.members").await.contains("node1");
+            known &= !setting(node, "synchronous_standby_names").await.contains('*');
+        }
+        known
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cluster_appears_with_roles_and_names() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    let topology = handle.topology();
+    assert_eq!(topology.primary, Some(NodeId(0)));
+    assert_eq!(topology.epoch.unwrap().timeline, 1);
+    assert_eq!(topology.nodes[0].role, Role::Primary);
+    assert!(topology.nodes[1..].iter().all(|n| n.role == Role::Replica && n.prefix));
+    wait_for_members(&cluster).await;
+    let names = setting(cluster.node(0), "synchronous_standby_names").await;
+    assert!(names.starts_with("FIRST 1"), "{names}: `*` becomes FIRST, so that one stays potential");
+    assert!(names.contains("node1") && names.contains("node2"), "{names}");
+    until(&handle, "one standby is sync and one potential", |t| {
+        let mut sync: Vec<_> = t.nodes[1..].iter().map(|n| n.sync).collect();
+        sync.sort_unstable_by_key(|s| s.as_str());
+        sync == [SyncState::Potential, SyncState::Sync]
+    })
+    .await;
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_makes_the_replicas_fresh() {
+    let cluster = Cluster::builder().replicas(2).start().await.unwrap();
+    let handle = start(&cluster, Mode::Follow);
+    until(&handle, "both replicas take reads", |t| {
+        is_open(t) && t.nodes.iter().filter(|n| n.is_routable_replica()).count() == 2
+    })
+    .await;
+    let client = cluster.node(0).connect().await.unwrap();
+    client.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    for _ in 0..20 {
+        client.batch_execute("INSERT INTO t VALUES (1)").await.unwrap();
+        let acknowledged = handle.clock().now();
+        handle.note_write();
+        let topology = until(&handle, "both replicas have the write", |t| {
+            t.nodes[1..].iter().all(|n| n.fresh_as_of >= Some(acknowledged))
+        })
+        .await;
+        println!("fresh after {:?}", handle.clock().now().since(acknowledged));
+        assert!(topology.nodes[1..].iter().all(|n| n.replayed_lsn.is_some()));
+    }
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_is_replaced() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    cluster.node(0).psql("CREATE TABLE t (i int); INSERT INTO t VALUES (42)").await.unwrap();
+    let before = handle.topology().epoch.unwrap();
+
+    let killed = Instant::now();
+    cluster.node(0).kill9().unwrap();
+    let after =
+        until(&handle, "another node is the primary", |t| is_open(t) && t.primary != Some(NodeId(0))).await;
+    println!("kill -9 to the open gate: {:?}", killed.elapsed());
+    let elected = cluster.node(usize::from(after.primary.unwrap().0));
+    elected.psql("INSERT INTO t VALUES (43)").await.unwrap();
+    println!("kill -9 to the first write: {:?}", killed.elapsed());
+
+    let epoch = after.epoch.unwrap();
+    assert!(epoch.is_newer_than(&before), "{epoch} is not newer than {before}");
+    assert_eq!(elected.value("SELECT count(*) FROM t").await.unwrap(), "2");
+    let other = if elected.name() == "node1" { cluster.node(2) } else { cluster.node(1) };
+    cluster.wait_streaming().await.unwrap();
+    cluster.wait_caught_up(elected, other).await.unwrap();
+    assert_eq!(other.value("SELECT count(*) FROM t").await.unwrap(), "2");
+    for node in [elected, other] {
+        wait_until("the fence's record to be gone", PATIENCE, || async {
+            setting(node, "howdah.fence").await.is_empty()
+        })
+        .await
+        .unwrap();
+    }
+    let record = handle.failovers().into_iter().next_back().unwrap();
+    assert_eq!(record.outcome, FailoverOutcome::Promoted);
+    assert_eq!((record.from, record.to), (Some(NodeId(0)), after.primary));
+    println!("{} took {:?}:", record.why, record.took());
+    for step in &record.steps {
+        println!("  {:>10} {:>8} µs", step.name, step.took_us);
+    }
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_answers_again_is_kept() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    let before = handle.topology();
+    for _ in 0..2 {
+        cluster.node(0).freeze().unwrap();
+        until(&handle, "the gate is held", |t| t.gate != Gate::Open).await;
+        cluster.node(0).thaw();
+        let after = until(&handle, "the gate is open again", is_open).await;
+        assert_eq!((after.primary, after.epoch), (before.primary, before.epoch));
+    }
+    for standby in &cluster.nodes()[1..] {
+        assert!(standby.is_standby().await.unwrap(), "{standby:?} was promoted for a false alarm");
+    }
+    cluster.node(0).psql("CREATE TABLE t (i int)").await.unwrap();
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_that_is_called_off_puts_everything_back() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    let mut before = Vec::new();
+    for node in &cluster.nodes()[1..] {
+        before.push(setting(node, "primary_conninfo").await);
+    }
+    // A startup process that does not move keeps its WAL receiver: this node cannot be fenced.
+    let startup = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'";
+    let startup = cluster.node(2).value(startup).await.unwrap().parse().unwrap();
+    cluster.node(2).freeze_process(startup).unwrap();
+    let answer = handle.command(Command::Failover { to: Some(NodeId(1)) }).await;
+    println!("the command's answer: {answer:?}");
+    wait_until("the failover to end", PATIENCE, || async {
+        handle.failovers().last().is_some_and(|record| record.outcome != FailoverOutcome::Running)
+    })
+    .await
+    .unwrap();
+    let record = handle.failovers().into_iter().next_back().unwrap();
+    assert!(matches!(record.outcome, FailoverOutcome::CalledOff(_)), "{record:?}");
+    cluster.node(2).thaw();
+    for (node, before) in cluster.nodes()[1..].iter().zip(&before) {
+        wait_until("the address of the primary to be back", PATIENCE, || async {
+            setting(node, "primary_conninfo").await == *before
+                && setting(node, "howdah.fence").await.is_empty()
+        })
+        .await
+        .unwrap();
+        assert!(node.is_standby().await.unwrap());
+    }
+    cluster.wait_streaming().await.unwrap();
+    until(&handle, "the gate is open again", |t| is_open(t) && t.primary == Some(NodeId(0))).await;
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_promotion_is_followed() {
+    let cluster = Cluster::builder().replicas(2).start().await.unwrap();
+    let handle = start(&cluster, Mode::Follow);
+    let before = until(&handle, "the primary is known", is_open).await;
+    cluster.node(0).kill9().unwrap();
+    cluster.node(2).psql("SELECT pg_promote()").await.unwrap();
+    let after =
+        until(&handle, "the new primary is known", |t| is_open(t) && t.primary == Some(NodeId(2))).await;
+    assert!(after.epoch.unwrap().is_newer_than(&before.epoch.unwrap()));
+    assert!(cluster.node(1).is_standby().await.unwrap(), "follow never promotes");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_gives_the_votes_and_the_sessions_back() {
+    let cluster = Cluster::builder().replicas(1).start().await.unwrap();
+    let handle = start(&cluster, Mode::Manage);
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'howdah'";
+    wait_until("sessions of the controller", DEFAULT_DEADLINE, || async {
+        cluster.node(0).value(ours).await.is_ok_and(|n| n != "0")
+    })
+    .await
+    .unwrap();
+    handle.shutdown().await;
+    for node in cluster.nodes() {
+        wait_until("the sessions to be gone", DEFAULT_DEADLINE, || async {
+            node.value(ours).await.is_ok_and(|n| n == "0")
+        })
+        .await
+        .unwrap();
+    }
+    assert!(handle.command(Command::Resume).await.is_err());
+}
