@@ -109,13 +109,13 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
 
 /// The containers come up, where there is something to run them; said plainly where there is not.
 fn compose_step(root: &Path) -> Option<Step> {
-    let answers = |words: &[&str]| {
-        let mut command = Command::new("docker");
-        command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+    let answers = |program: &str, word: &str| {
+        let mut command = Command::new(program);
+        command.current_dir(root).arg(word).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    if !answers(&["info"]) {
-        println!("ci: no container engine answers: the step compose is not run");
+    if !answers("docker", "info") || !answers("docker/compose", "version") {
+        println!("ci: no container engine with Compose answers: the step compose is not run");
         return None;
     }
     let mut command = Command::new("docker/smoke");
