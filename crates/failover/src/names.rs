@@ -6,8 +6,11 @@ use howdah_topology::NodeId;
 use crate::machine::Machine;
 use crate::members::{Method, SyncNames};
 use crate::quorum;
-use crate::sample::{Sample, StreamState};
+use crate::sample::{Attached, Sample, StreamState};
 use crate::spec::OnLastNode;
+
+/// So long the first list waits for the standbys that stream but were not checked yet.
+const FIRST_LIST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What the list should become.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,16 @@ impl Machine {
             return Some(set.clone());
         }
         let names: Vec<String> = self.joinable(primary, &SyncNames::none()).map(|(_, name)| name).collect();
+        // Whoever streams is to be in the first list, and may not have been asked yet: a list of one name cannot take
+        // a second one without a step of k (the old quorum would not meet every acknowledging set).
+        let streaming = self.spec.nodes.iter().filter(|n| {
+            let row =
+                |r: &&Attached| r.application_name == n.application_name && r.state == StreamState::Streaming;
+            primary.1.replication.iter().find(row).is_some()
+        });
+        if streaming.count() > names.len() && self.now.since(self.enthroned) < FIRST_LIST_PATIENCE {
+            return None;
+        }
         (!names.is_empty()).then(|| SyncNames { method: set.method, k: set.k.min(names.len()), names })
     }
 
