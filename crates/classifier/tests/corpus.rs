@@ -1,7 +1,10 @@
 //! The corpus: one case a line, `R: sql` may run on a replica and `P: sql` must run on the primary. A wrong
 //! answer that is found leaves a line in `corpus/`.
 
-use howdah_classifier::{Classifier, Context, Options, Route, explain};
+use howdah_classifier::{Classifier, Context, Options, Reason, Route, explain};
+
+/// The only cases in which the two readers see different things.
+const AMBIGUOUS: &[&str] = &["select * from t setval(a, b)"];
 
 /// Every case of one file, checked fresh and from the cache; all the wrong ones are printed.
 fn check(name: &str, corpus: &str, at_least: usize) {
@@ -22,7 +25,9 @@ fn check(name: &str, corpus: &str, at_least: usize) {
         let fresh = classifier.classify(sql.as_bytes(), Context::default());
         let cached = classifier.classify(sql.as_bytes(), Context::default());
         assert_eq!(fresh, cached, "{sql}");
-        if fresh.route != expected {
+        // The lexer's second opinion must not hide a rule that the walk over the tree lacks.
+        let one_sided = fresh.reason == Reason::ReadersDisagree && !AMBIGUOUS.contains(&sql);
+        if fresh.route != expected || one_sided {
             let said = explain(sql.as_bytes(), Context::default());
             wrong.push(format!("{name}:{}: {said}\n    {sql}", number + 1));
         }
