@@ -1,3 +1,34 @@
-//! The `howdah` command.
+//! The `howdah` command. `howdah FILE` runs in PgBouncer's place, with PgBouncer's command line; the subcommands
+//! are in modules of their name.
 
-fn main() {}
+mod args;
+mod check;
+mod classify;
+mod logs;
+mod run;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = match args::parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    dispatch(args)
+}
+
+fn dispatch(args: Args) -> ExitCode {
+    match args.command {
+        Some(Command::Run { file }) => run::run(&args.flags, &file),
+        Some(Command::Check { file }) => check::check(&file),
+        Some(Command::Convert { file }) => check::convert(&file),
+        Some(Command::Classify { jsonl, sql }) => classify::classify(jsonl, sql.as_deref()),
+        Some(Command::Explain { sql }) => classify::explain(&sql),
+        None => match args.file {
+            Some(file) => run::run(&args.flags, &file),
+            None => args::missing_file(),
+        },
+    }
+}

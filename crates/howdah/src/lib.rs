@@ -1,1 +1,40 @@
-//! A PostgreSQL pooler as a library: builder, listener, client task, relay, gate and shutdown.
+//! A PostgreSQL pooler as a library: it speaks the wire protocol on both sides, shares server connections between
+//! clients, sends safe reads to replicas, and keeps sessions through a failover.
+//!
+//! ```no_run
+//! # async fn run(config: howdah_config::Config) -> Result<(), Box<dyn std::error::Error>> {
+//! let howdah = howdah::Howdah::builder().config(config).start().await?;
+//! let pipe = howdah.connect();
+//! // tokio_postgres::Config::new().user("app").dbname("app").connect_raw(pipe, NoTls)
+//! # drop(pipe);
+//! howdah.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! The facade: `builder.rs` puts the parts together, `handle.rs` is what a program holds. Then `pooler.rs` (what is
+//! shared) and `client.rs` (the life of a client) are the way in.
+
+mod builder;
+mod cancel;
+mod client;
+mod cluster;
+mod connect;
+mod console;
+mod directory;
+mod entry;
+mod error;
+mod handle;
+mod listener;
+mod maintain;
+mod pooler;
+mod pools;
+mod registry;
+mod roll;
+mod server;
+mod stats;
+
+pub use builder::{Builder, Howdah};
+pub use error::StartError;
+pub use handle::{Handle, Pipe};
+
+pub use howdah_config as config;

@@ -10,7 +10,7 @@ use howdah_protocol::read::{self, TransactionStatus};
 use howdah_topology::Time;
 
 use crate::error::ServerFault;
-use crate::request::Request;
+use crate::request::{Request, Undo};
 use crate::server::ServerSide;
 use crate::session::{PoolMode, Session, Shared};
 use crate::upstream::{Run, STREAM_FRAMES_ABOVE};
@@ -196,9 +196,13 @@ impl Turn<'_, '_> {
 
     fn acknowledged(&mut self, tag: u8) -> Result<bool, ServerFault> {
         match (tag, self.server.requests.pop()) {
-            (b'1', Some(Request::Parse { hidden, .. })) | (b'3', Some(Request::Close { hidden, .. })) => {
+            (b'1', Some(Request::Parse { hidden, undo })) => {
+                if let Some(Undo::ServerAdded(id)) = undo.last() {
+                    self.server.names.prove(*id);
+                }
                 Ok(hidden)
             }
+            (b'3', Some(Request::Close { hidden, .. })) => Ok(hidden),
             (b'2', Some(Request::Bind)) => Ok(false),
             _ => Err(ServerFault::Unexpected { tag }),
         }

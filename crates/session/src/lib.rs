@@ -13,6 +13,7 @@
 
 mod downstream;
 mod error;
+mod known;
 mod local;
 mod plan;
 mod prepared;

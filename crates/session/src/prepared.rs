@@ -6,7 +6,7 @@
 //! answers otherwise (`request.rs`).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -24,9 +24,19 @@ pub struct Statement {
     /// The parameter types: count and OIDs, as they stood in the Parse message.
     pub types: Box<[u8]>,
     verdict: OnceLock<Verdict>,
+    proven: AtomicBool,
 }
 
 impl Statement {
+    /// A server has accepted the text: a Parse of it alone needs no server any more.
+    pub(crate) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
     /// Where the text may run; asked for once.
     pub fn verdict(&self, classify: impl FnOnce(&[u8]) -> Verdict) -> Verdict {
         *self.verdict.get_or_init(|| classify(&self.query))
@@ -39,8 +49,8 @@ const NAME_PREFIX: &str = "PGBOUNCER_";
 /// A sweep for texts that nobody uses any more starts at this many.
 const SWEEP_AT_LEAST: usize = 1024;
 
-/// A text and its parameter types.
-type Text = (Box<[u8]>, Box<[u8]>);
+/// A scope, a text and its parameter types.
+type Text = (u64, Box<[u8]>, Box<[u8]>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -56,9 +66,10 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The statement of this text, made when it is new.
-    pub fn intern(&self, query: &[u8], types: &[u8]) -> Arc<Statement> {
-        let key = (Box::from(query), Box::from(types));
+    /// The statement of this text, made when it is new. `scope` is a number for the pools whose servers may
+    /// share it: a text that one database accepts means nothing in another.
+    pub fn intern(&self, scope: u64, query: &[u8], types: &[u8]) -> Arc<Statement> {
+        let key = (scope, Box::from(query), Box::from(types));
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = inner.by_text.get(&key) {
             return Arc::clone(known);
@@ -75,9 +86,16 @@ impl Registry {
             query: query.into(),
             types: types.into(),
             verdict: OnceLock::new(),
+            proven: AtomicBool::new(false),
         });
         inner.by_text.insert(key, Arc::clone(&statement));
         statement
+    }
+
+    /// The statement of this text, if it is known.
+    pub(crate) fn find(&self, scope: u64, query: &[u8], types: &[u8]) -> Option<Arc<Statement>> {
+        let key = (scope, Box::from(query), Box::from(types));
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).by_text.get(&key).cloned()
     }
 
     /// How many texts are known.
@@ -128,6 +146,13 @@ impl ServerNames {
         self.tick += 1;
         let tick = self.tick;
         self.used.get_mut(&id).map(|entry| entry.1 = tick).is_some()
+    }
+
+    /// The server has answered ParseComplete for it.
+    pub(crate) fn prove(&self, id: u64) {
+        if let Some((statement, _)) = self.used.get(&id) {
+            statement.prove();
+        }
     }
 
     pub(crate) fn insert(&mut self, statement: &Arc<Statement>) {

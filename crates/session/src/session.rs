@@ -85,6 +85,8 @@ pub struct Session {
     /// Those bytes are dropped.
     pub(crate) stream_drop: bool,
     pub(crate) tally: Tally,
+    /// The pools whose servers may share prepared statements with this client's.
+    pub(crate) scope: u64,
 }
 
 impl Session {
@@ -99,7 +101,15 @@ impl Session {
             stream_left: 0,
             stream_drop: false,
             tally: Tally::default(),
+            scope: 0,
         }
+    }
+
+    /// Says which pools' servers the client shares ([`Registry::intern`]).
+    #[must_use]
+    pub fn with_scope(mut self, scope: u64) -> Self {
+        self.scope = scope;
+        self
     }
 
     /// The configuration was loaded anew.

@@ -283,7 +283,7 @@ impl<'i> Turn<'_, 'i, '_> {
             // An earlier message of the pipeline may still fail and free the name.
             return if self.server.is_busy() { Ok(Next::Stall) } else { Err(Fatal::StatementInUse) };
         }
-        let statement = self.shared.registry.intern(parse.query, parse.types_raw);
+        let statement = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);
         self.session.names.insert(parse.name, Arc::clone(&statement));
         self.session.tally.client_parses += 1;
         let mut undo = vec![Undo::Client { name: parse.name.into(), before: None }];

@@ -1,0 +1,110 @@
+//! From a configuration to a running pooler.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use howdah_classifier::Classifier;
+use howdah_config::Config;
+use howdah_controller::Clock;
+use howdah_session::{Registry, Shared, Tracked};
+
+use crate::cluster;
+use crate::error::StartError;
+use crate::handle::Handle;
+use crate::listener::Listeners;
+use crate::pooler::{Parts, Pooler};
+
+/// The way to a running pooler.
+#[derive(Debug)]
+pub struct Howdah;
+
+impl Howdah {
+    /// Begins with an empty configuration, which listens on a Unix socket in `/tmp` only.
+    pub fn builder() -> Builder {
+        Builder { config: Config::default(), config_file: None, listen: true }
+    }
+}
+
+/// What a pooler is started with.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    config_file: Option<PathBuf>,
+    listen: bool,
+}
+
+impl Builder {
+    /// The checked configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The file that the configuration came from, which RELOAD reads again.
+    #[must_use]
+    pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config_file = Some(file.into());
+        self
+    }
+
+    /// Opens no socket: clients come by [`Handle::connect`] only.
+    #[must_use]
+    pub fn without_listeners(mut self) -> Self {
+        self.listen = false;
+        self
+    }
+
+    /// Starts the pooler on the present tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: an address cannot be listened on, or an entry names a cluster that there is not.
+    pub async fn start(self) -> Result<Handle, StartError> {
+        let settings = self.config.settings.clone();
+        for database in self.config.databases.values().chain(&self.config.autodb) {
+            if let Some(cluster) =
+                database.cluster.as_ref().filter(|name| !self.config.clusters.contains_key(*name))
+            {
+                return Err(StartError::NoCluster {
+                    database: database.name.clone(),
+                    cluster: cluster.clone(),
+                });
+            }
+        }
+        let mut process_secret = [0_u8; 32];
+        getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;
+        // The sockets first: if one is taken, nothing else has begun.
+        let listeners = if self.listen { Listeners::open(&settings).await? } else { Listeners::default() };
+        let http = crate::console::http::open(&settings).await?;
+        let clock = Clock::new();
+        let clusters: BTreeMap<_, _> = self
+            .config
+            .clusters
+            .values()
+            .map(|cluster| (cluster.name.clone(), Arc::new(cluster::watch(cluster, clock))))
+            .collect();
+        let session = Shared {
+            registry: Registry::default(),
+            classifier: Classifier::new(howdah_classifier::Options::default()),
+            tracked: Tracked::new(settings.track_extra_parameters.iter()),
+        };
+        let parts = Parts {
+            clock,
+            config: self.config,
+            config_file: self.config_file,
+            clusters,
+            session,
+            process_secret,
+        };
+        let pooler = Pooler::new(parts);
+        let addresses = listeners.addresses();
+        listeners.start(&pooler);
+        tokio::spawn(crate::maintain::run(Arc::clone(&pooler)));
+        for cluster in pooler.clusters.values() {
+            tokio::spawn(cluster::follow(Arc::clone(&pooler), Arc::clone(cluster)));
+        }
+        let http = http.and_then(|listener| crate::console::http::start(&pooler, listener));
+        Ok(Handle::new(pooler, addresses, http))
+    }
+}

@@ -1,0 +1,281 @@
+//! A server for the client's next request: which node, which pool, and the waits on the way there.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use howdah_failover::Report;
+use howdah_pool::PoolId;
+use howdah_session::{Chosen, Moment, NoNode, Plan, choose};
+use howdah_topology::{NodeId, Time};
+
+use super::Client;
+use super::end::End;
+use super::info::{Order, Phase};
+use crate::pooler::Stage;
+use crate::pools::{Leased, WaitError};
+
+/// While a client waits for a server it may send so much more (bytes).
+const SEND_AHEAD: usize = 64 * 1024;
+
+/// How long a wait for another topology is at most before it is looked at anew; a lease may end without one.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A client's hold on a server.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) lease: Leased,
+    /// The client's input can be gone on with although nothing new has come.
+    pub(super) input_ready: bool,
+    /// The client's input waits for the server.
+    pub(super) client_waits: bool,
+    pub(super) phase: Phase,
+}
+
+impl Link {
+    fn new(lease: Leased) -> Self {
+        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked }
+    }
+}
+
+/// Where a request is to go.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    pool: PoolId,
+    node: Option<NodeId>,
+    is_replica: bool,
+}
+
+impl Client {
+    /// A server without any wait, the usual case.
+    pub(super) fn acquire_now(&mut self, plan: Plan) -> Option<Link> {
+        self.refresh();
+        if self.pooler.stage() >= Stage::WaitForServers {
+            return None;
+        }
+        let place = self.place(plan, false).ok()?;
+        loop {
+            let mut lease = self.pooler.try_checkout(place.pool)?;
+            if !lease.conn().is_fresh() {
+                self.stale(lease, place.node);
+                continue;
+            }
+            if lease.check_due && !self.pooler.config.load().settings.server_check_delay.is_zero() {
+                // A check waits for the server: not on this way.
+                lease.give_back();
+                return None;
+            }
+            lease.conn().side.set_replica(place.is_replica);
+            return Some(Link::new(lease));
+        }
+    }
+
+    /// A connection that the server has closed, or said something on, while it was idle.
+    fn stale(&self, lease: Leased, node: Option<NodeId>) {
+        lease.discard("server conn crashed?", false);
+        self.entry.report(node, Report::Eof);
+    }
+
+    /// The link begins: the client's parameters, and the books.
+    pub(super) fn begin(&mut self, link: &mut Link) {
+        let now = self.pooler.clock.now();
+        let counters = &self.entry.counters;
+        counters.assignments.add(1);
+        counters.wait_time.add(now.0.saturating_sub(self.asked.0));
+        let conn = link.lease.conn();
+        conn.info.client.store(self.info.id, Ordering::Relaxed);
+        *self.info.link.lock() = Some(Arc::clone(&conn.info));
+        self.session.link(&self.pooler.session, &mut conn.side, &mut conn.output);
+        self.began = now;
+    }
+
+    /// Where the batch goes at this moment.
+    fn place(&mut self, plan: Plan, waited: bool) -> Result<Place, NoNode> {
+        let Some(cluster) = &self.entry.cluster else {
+            return Ok(Place { pool: self.pool_of(None), node: None, is_replica: false });
+        };
+        let Some(routing) = self.session.routing() else {
+            return Err(NoNode::NoReplica);
+        };
+        let topology = cluster.handle.topology();
+        let ticket = self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
+        let at = Moment { now: self.pooler.clock.now(), ticket, waited };
+        let read = matches!(plan, Plan::Read { .. });
+        let pools = &self.pools;
+        let load = |node: NodeId| {
+            let pool = pools.iter().find(|(known, _)| *known == Some(node)).map(|(_, pool)| *pool);
+            pool.map_or(0, |pool| self.pooler.account(|account, _| account.load(pool)))
+        };
+        let (node, is_replica) = match choose(&topology, routing, read, at, load)? {
+            Chosen::Replica(node) => (node, true),
+            Chosen::Primary(node) => (node, false),
+        };
+        Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica })
+    }
+
+    fn pool_of(&mut self, node: Option<NodeId>) -> PoolId {
+        if let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == node) {
+            return *pool;
+        }
+        let pool = self.pooler.pool(&self.entry, &self.server_user, node);
+        self.pools.push((node, pool));
+        pool
+    }
+
+    /// A server, with all the waits that it takes. `None`: the batch was refused and the session goes on.
+    pub(super) async fn acquire(&mut self, plan: Plan) -> Result<Option<Link>, End> {
+        self.info.enter(Phase::Waiting, self.asked);
+        loop {
+            let Some(place) = self.wait_for_place(plan).await? else { return Ok(None) };
+            let pooler = Arc::clone(&self.pooler);
+            let since = self.asked;
+            let mut lease = match self.meanwhile(pooler.checkout(place.pool, since)).await? {
+                Ok(lease) => lease,
+                Err(WaitError::ChooseAgain) => continue,
+                Err(WaitError::Removed) if self.pooler.entry(&self.entry.name).is_some() => {
+                    self.pools.retain(|(_, pool)| *pool != place.pool);
+                    continue;
+                }
+                Err(WaitError::Login(_) | WaitError::LoginFailing(_)) if place.is_replica => {
+                    // A replica that refuses the login is as good as none (DESIGN.md section 5).
+                    self.session.refused_by_replica();
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.wait_failed(&error)),
+            };
+            if !self.is_usable(&mut lease).await {
+                self.stale(lease, place.node);
+                continue;
+            }
+            lease.conn().side.set_replica(place.is_replica);
+            return Ok(Some(Link::new(lease)));
+        }
+    }
+
+    fn wait_failed(&self, error: &WaitError) -> End {
+        match error {
+            WaitError::Login(failure) => {
+                End::Relayed { code: failure.code.clone(), message: failure.message.clone() }
+            }
+            WaitError::LoginFailing(failure) => End::refused(format!(
+                "server login has been failing, cached error: {} (server_login_retry)",
+                failure.message
+            )),
+            WaitError::Timeout => End::refused("query_wait_timeout"),
+            WaitError::ShuttingDown => End::refused("server shutting down"),
+            WaitError::Removed | WaitError::ChooseAgain => End::refused("database removed"),
+        }
+    }
+
+    /// `server_check_query`, when the server was idle for so long that it is due.
+    async fn is_usable(&self, lease: &mut Leased) -> bool {
+        if !lease.conn().is_fresh() {
+            return false;
+        }
+        let query = self.pooler.config.load().settings.server_check_query.clone();
+        let Some(query) = query.filter(|_| lease.check_due) else { return true };
+        lease.begin_test();
+        let checked = howdah_backend::run(&mut lease.conn().stream, query.as_bytes()).await;
+        lease.end_test();
+        checked.is_ok()
+    }
+
+    /// Waits while nobody may serve the batch: at the gate, or for a replica that is fresh enough.
+    async fn wait_for_place(&mut self, plan: Plan) -> Result<Option<Place>, End> {
+        let mut waited = false;
+        loop {
+            if self.pooler.stage() >= Stage::WaitForServers {
+                return Err(End::refused("server shutting down"));
+            }
+            let no_node = match self.place(plan, waited) {
+                Ok(place) => return Ok(Some(place)),
+                Err(no_node) => no_node,
+            };
+            let Some(cluster) = self.entry.cluster.clone() else {
+                return Err(End::refused("no such database"));
+            };
+            let config = self.pooler.config.load_full();
+            let hold = config.clusters.get(&cluster.name).map_or(Duration::ZERO, |c| c.failover_hold);
+            let limit = match &no_node {
+                NoNode::NotFresh if !waited => {
+                    self.session.routing().map_or(hold, |r| r.policy().causal_wait)
+                }
+                _ => hold,
+            };
+            if self.pooler.clock.now().since(self.asked) >= limit {
+                if matches!(no_node, NoNode::NotFresh) && !waited {
+                    waited = true;
+                    continue;
+                }
+                self.refuse(&no_node);
+                return Ok(None);
+            }
+            let mut changed = cluster.handle.changed();
+            // An error means that the controller is gone with the whole pooler.
+            let wait = async { drop(tokio::time::timeout(LOOK_AGAIN, changed.changed()).await) };
+            self.meanwhile(wait).await?;
+        }
+    }
+
+    /// The batch gets an error, and the session goes on.
+    fn refuse(&mut self, no_node: &NoNode) {
+        let (code, message) = match no_node {
+            NoNode::Gate { reason } => ("57P03", format!("no primary takes writes: {reason}")),
+            NoNode::NotFresh => ("57P03", "no replica is fresh enough".to_owned()),
+            NoNode::NoReplica => ("57P03", "no replica is healthy".to_owned()),
+        };
+        let input = std::mem::take(&mut self.input);
+        let done = self.session.refuse_batch(&input, (code, &message), &mut self.output);
+        self.input = input[done..].to_vec();
+    }
+
+    /// Waits for `what`, and at the same time for the client to leave and for orders.
+    async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
+        let watch = poll_fn(|cx| {
+            loop {
+                if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
+                    return Poll::Ready(End::refused(reason));
+                }
+                if self.input.len() > SEND_AHEAD {
+                    return Poll::Pending;
+                }
+                match self.poll_fill(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(end)) => return Poll::Ready(end),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        match select(Box::pin(what), watch).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right((end, _)) => Err(end),
+        }
+    }
+
+    /// The first server of a pool, for what it says at login; it goes back at once.
+    pub(super) async fn meet_server(&mut self) -> Result<(), End> {
+        self.asked = self.pooler.clock.now();
+        let plan = match &self.entry.cluster {
+            Some(cluster) if cluster.handle.topology().writable_primary(self.asked).is_none() => {
+                Plan::Read { batch: 0 }
+            }
+            Some(_) => Plan::Primary,
+            None => Plan::Anywhere,
+        };
+        match self.acquire(plan).await? {
+            Some(link) => {
+                link.lease.give_back();
+                Ok(())
+            }
+            None => Err(End::refused("no server of the cluster can be reached")),
+        }
+    }
+
+    /// Since when the client asks for what it waits for.
+    pub(super) fn asked(&self) -> Time {
+        self.asked
+    }
+}

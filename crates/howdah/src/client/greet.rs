@@ -1,0 +1,175 @@
+//! The welcome: the entry is looked up, the client's parameters are taken, and it hears what a server would say
+//! (PGBOUNCER_BEHAVIOUR.md sections 1 and 8). Console sessions branch off here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use howdah_config::{CONSOLE_DATABASE, Config};
+use howdah_protocol::auth::Proved;
+use howdah_protocol::read::TransactionStatus;
+use howdah_protocol::startup;
+use howdah_protocol::write;
+use howdah_session::{Routing, Session, Tracked, Vars};
+
+use super::Client;
+use super::end::End;
+use super::info::Phase;
+use super::login::{Asked, Newcomer};
+use crate::connect::credential;
+use crate::directory::{routing, session_options};
+use crate::entry::Welcome;
+
+/// Startup parameters that are not settings.
+const NOT_SETTINGS: [&[u8]; 4] = [b"user", b"database", b"options", b"replication"];
+
+impl Newcomer {
+    /// Turns a newcomer who has proved who it is into a client. `Err(None)`: it has been served to its end.
+    pub(super) async fn greet(&mut self, asked: Asked, proved: Proved) -> Result<Client, Option<End>> {
+        let pooler = Arc::clone(&self.pooler);
+        if asked.database == CONSOLE_DATABASE {
+            crate::console::session::serve(self, &asked).await.map_err(Some)?;
+            return Err(None);
+        }
+        let config = pooler.config.load_full();
+        let entry = pooler
+            .find_entry(&asked.database)
+            .ok_or_else(|| Some(End::refused(format!("no such database: {}", asked.database))))?;
+        if entry.disabled.load(Ordering::Relaxed) {
+            return Err(Some(End::refused(format!("database \"{}\" is disabled", asked.database))));
+        }
+        let database = entry.database();
+        let mut vars = client_vars(&config, &pooler.session.tracked, &asked).map_err(Some)?;
+        let user: Arc<str> = asked.user.as_str().into();
+        let server_user: Arc<str> = database.user.as_deref().map_or_else(|| Arc::clone(&user), Arc::from);
+        if config.settings.auth_type == howdah_config::AuthType::Any && database.user.is_none() {
+            return Err(Some(End::refused("auth_type=any requires a forced user")));
+        }
+        pooler.user_enters(&entry, &user).map_err(Some)?;
+        let found = credential(&config, &database, &server_user, Some(&proved));
+        pooler.credentials.lock().insert((Arc::clone(&entry.name), Arc::clone(&server_user)), found);
+        let routing = routing(&config, &database, &user).map(|(mode, policy)| {
+            let utf8 = vars.get(0).is_none_or(is_utf8);
+            let context = howdah_session::context(utf8);
+            Box::new(Routing::new(mode, policy, context))
+        });
+        let options = Arc::new(session_options(&config, &database, &user));
+        let welcome = entry.welcome(&server_user);
+        if let Some(welcome) = &welcome {
+            vars.fill_from(&reported(&pooler.session.tracked, welcome));
+        }
+        let mut client = Client {
+            stream: std::mem::replace(&mut self.stream, super::stream::ClientStream::closed()),
+            session: Session::new(options, Arc::new(vars), routing)
+                .with_scope(pooler.scope(&entry.name, &server_user)),
+            info: Arc::clone(&self.info),
+            user,
+            server_user,
+            pools: smallvec::SmallVec::new(),
+            generation: pooler.generation.load(Ordering::Acquire),
+            input: std::mem::take(&mut self.input),
+            output: Vec::new(),
+            asked: pooler.clock.now(),
+            began: pooler.clock.now(),
+            entry,
+            pooler,
+        };
+        match client.welcome(welcome).await {
+            Ok(()) => Ok(client),
+            Err(end) => {
+                client.serve_end(&end).await;
+                Err(None)
+            }
+        }
+    }
+}
+
+impl Client {
+    /// A first client of a pool waits for a server, whose parameters it is greeted with; later ones do not.
+    async fn welcome(&mut self, known: Option<Welcome>) -> Result<(), End> {
+        let welcome = match known {
+            Some(welcome) => welcome,
+            None => {
+                self.meet_server().await?;
+                let welcome = self.entry.welcome(&self.server_user);
+                let welcome = welcome.ok_or_else(|| End::refused("no server has logged in yet"))?;
+                let mut vars = (**self.session.vars()).clone();
+                vars.fill_from(&reported(&self.pooler.session.tracked, &welcome));
+                self.session.set_vars(Arc::new(vars));
+                welcome
+            }
+        };
+        let tracked = &self.pooler.session.tracked;
+        let out = &mut self.output;
+        write::authentication_ok(out);
+        for (name, value) in welcome.iter() {
+            let own = tracked.position(name).and_then(|position| self.session.vars().get(position));
+            write::parameter_status(out, name, own.unwrap_or(value))
+                .map_err(|error| End::refused(error.to_string()))?;
+        }
+        let key = self.info.cancel_key;
+        let pid = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+        write::backend_key_data(out, pid, &key[4..]).map_err(|error| End::refused(error.to_string()))?;
+        write::ready_for_query(out, TransactionStatus::Idle);
+        self.entry.counters.logins.add(1);
+        self.info.enter(Phase::Idle, self.pooler.clock.now());
+        let name =
+            tracked.position(b"application_name").and_then(|position| self.session.vars().get(position));
+        *self.info.application_name.lock() = name.unwrap_or_default().into();
+        Ok(())
+    }
+}
+
+/// What a server reported, as far as it is tracked.
+fn reported(tracked: &Tracked, welcome: &Welcome) -> Vars {
+    let mut vars = Vars::default();
+    for (name, value) in welcome.iter() {
+        if let Some(position) = tracked.position(name) {
+            vars.set(position, value);
+        }
+    }
+    vars
+}
+
+/// Whether texts of a client with this encoding can be read as UTF-8.
+fn is_utf8(encoding: &[u8]) -> bool {
+    encoding.eq_ignore_ascii_case(b"utf8")
+        || encoding.eq_ignore_ascii_case(b"utf-8")
+        || encoding.eq_ignore_ascii_case(b"unicode")
+}
+
+/// The client's own values of the tracked parameters; what is neither tracked nor ignored is refused.
+fn client_vars(config: &Config, tracked: &Tracked, asked: &Asked) -> Result<Vars, End> {
+    let mut vars = Vars::default();
+    let ignored = &config.settings.ignore_startup_parameters;
+    let ignores =
+        |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| ignored.contains_ignoring_case(name));
+    for (name, value) in &asked.startup.parameters {
+        if NOT_SETTINGS.contains(&name.as_slice()) || name.starts_with(b"_pq_.") {
+            continue;
+        }
+        match tracked.position(name) {
+            Some(position) => drop(vars.set(position, value)),
+            None if ignores(name) => {}
+            None => {
+                let name = String::from_utf8_lossy(name);
+                return Err(End::refused(format!("unsupported startup parameter: {name}")));
+            }
+        }
+    }
+    let Some(options) = asked.startup.get(b"options") else { return Ok(vars) };
+    let ignore_unknown = ignores(b"options");
+    let options = startup::options::parse(&String::from_utf8_lossy(options));
+    let options = match options {
+        Ok(options) => options,
+        Err(_) if ignore_unknown => return Ok(vars),
+        Err(error) => return Err(End::refused(error.to_string())),
+    };
+    for (name, value) in options {
+        match tracked.position(name.as_bytes()) {
+            Some(position) => drop(vars.set(position, value.as_bytes())),
+            None if ignore_unknown || ignores(name.as_bytes()) => {}
+            None => return Err(End::refused(format!("unsupported startup parameter in options: {name}"))),
+        }
+    }
+    Ok(vars)
+}

@@ -1,0 +1,172 @@
+//! What others may know of a client and do to it: SHOW CLIENTS, KILL, cancel, timeouts.
+//!
+//! The client's own task writes the figures as it goes; others read them, or leave an order and wake the task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use futures_util::task::AtomicWaker;
+use howdah_topology::Time;
+use parking_lot::Mutex;
+
+use crate::client::stream::Peer;
+use crate::server::ServerInfo;
+
+/// What a client is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Not logged in yet.
+    Login,
+    /// Logged in, and nothing is asked.
+    Idle,
+    /// Waits for a server.
+    Waiting,
+    /// Has a server that works for it.
+    Query,
+    /// Has a server, in a transaction, and says nothing.
+    IdleInTransaction,
+    /// Has a server (session pooling), outside a transaction, and says nothing.
+    Linked,
+}
+
+impl Phase {
+    fn from_u8(value: u8) -> Self {
+        [Self::Login, Self::Idle, Self::Waiting, Self::Query, Self::IdleInTransaction, Self::Linked]
+            .get(usize::from(value))
+            .copied()
+            .unwrap_or(Self::Login)
+    }
+}
+
+/// One connected client.
+#[derive(Debug)]
+pub(crate) struct ClientInfo {
+    /// Its number in SHOW CLIENTS; shared counter with servers.
+    pub(crate) id: u64,
+    pub(crate) peer: Peer,
+    pub(crate) connected: SystemTime,
+    /// What the client got as its cancel key.
+    pub(crate) cancel_key: [u8; 8],
+    /// Entry and user, once they are known.
+    pub(crate) who: Mutex<(Arc<str>, Arc<str>)>,
+    /// The console's own clients are spared by KILL and SHUTDOWN waits.
+    pub(crate) console: AtomicBool,
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// When the last request began.
+    requested: AtomicU64,
+    transaction_since: AtomicU64,
+    pub(crate) application_name: Mutex<Arc<[u8]>>,
+    pub(crate) prepared: AtomicU32,
+    /// The server that it is linked to.
+    pub(crate) link: Mutex<Option<Arc<ServerInfo>>>,
+    order: Mutex<Option<Order>>,
+    ordered: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// What somebody else wants of a client's task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Close it, with this reason for the client and the log.
+    Close(&'static str),
+    /// Its server is of an epoch that has ended: treat it as lost.
+    ServerLost,
+}
+
+impl ClientInfo {
+    pub(crate) fn new(id: u64, peer: Peer, cancel_key: [u8; 8]) -> Self {
+        let nobody: Arc<str> = Arc::from("");
+        Self {
+            id,
+            peer,
+            connected: SystemTime::now(),
+            cancel_key,
+            who: Mutex::new((Arc::clone(&nobody), nobody)),
+            console: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Login as u8),
+            since: AtomicU64::new(0),
+            requested: AtomicU64::new(0),
+            transaction_since: AtomicU64::new(u64::MAX),
+            application_name: Mutex::new(Arc::from(&b""[..])),
+            prepared: AtomicU32::new(0),
+            link: Mutex::new(None),
+            order: Mutex::new(None),
+            ordered: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).
+    pub(crate) fn log_name(&self) -> String {
+        let (database, user) = self.who.lock().clone();
+        let named =
+            |name: Arc<str>, nobody: &str| if name.is_empty() { nobody.to_owned() } else { name.to_string() };
+        let (database, user) = (named(database, "(nodb)"), named(user, "(nouser)"));
+        match self.peer {
+            Peer::Tcp { peer, .. } => format!("C-0x{:x}: {database}/{user}@{peer}", self.id),
+            Peer::Unix { pid, .. } => format!("C-0x{:x}: {database}/{user}@unix({pid})", self.id),
+            Peer::Pipe => format!("C-0x{:x}: {database}/{user}@pipe", self.id),
+        }
+    }
+
+    /// The client is in this phase from now on.
+    pub(crate) fn enter(&self, phase: Phase, now: Time) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.since.store(now.0, Ordering::Relaxed);
+        if matches!(phase, Phase::Waiting | Phase::Query) {
+            self.ask(now);
+        }
+    }
+
+    /// A request begins.
+    pub(crate) fn ask(&self, now: Time) {
+        self.requested.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When the last request began; `None`: there was none.
+    pub(crate) fn requested(&self) -> Option<Time> {
+        Some(self.requested.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Time)
+    }
+
+    /// The phase, and since when.
+    pub(crate) fn phase(&self) -> (Phase, Time) {
+        let phase = Phase::from_u8(self.phase.load(Ordering::Relaxed));
+        (phase, Time(self.since.load(Ordering::Relaxed)))
+    }
+
+    /// A transaction begins, or ends with `None`.
+    pub(crate) fn transaction(&self, since: Option<Time>) {
+        self.transaction_since.store(since.map_or(u64::MAX, |time| time.0), Ordering::Relaxed);
+    }
+
+    /// Since when the client is in a transaction.
+    pub(crate) fn transaction_since(&self) -> Option<Time> {
+        Some(self.transaction_since.load(Ordering::Relaxed)).filter(|since| *since != u64::MAX).map(Time)
+    }
+
+    /// Leaves an order; a close is not taken back by anything.
+    pub(crate) fn give(&self, order: Order) {
+        let mut present = self.order.lock();
+        if !matches!(*present, Some(Order::Close(_))) {
+            *present = Some(order);
+        }
+        self.ordered.store(true, Ordering::Release);
+        drop(present);
+        self.waker.wake();
+    }
+
+    /// Wakes the task when an order comes; returns the order if one is there.
+    pub(crate) fn poll_order(&self, waker: &std::task::Waker) -> Option<Order> {
+        self.waker.register(waker);
+        self.ordered.load(Ordering::Acquire).then(|| self.take_order())?
+    }
+
+    fn take_order(&self) -> Option<Order> {
+        let mut order = self.order.lock();
+        self.ordered.store(false, Ordering::Release);
+        order.take()
+    }
+}

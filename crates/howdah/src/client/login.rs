@@ -1,0 +1,306 @@
+//! From a new socket to a logged-in client: startup packet, authentication, limits, welcome
+//! (PGBOUNCER_BEHAVIOUR.md sections 1, 5 and 6). Rare and large, so its future is boxed and gone afterwards.
+
+use std::future::poll_fn;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use howdah_config::{AuthType, CONSOLE_DATABASE};
+use howdah_protocol::auth::{ClientLogin, Method, Progress, Proved, Secret};
+use howdah_protocol::frame::{self, Direction, Limits, Step};
+use howdah_protocol::startup::{self, Startup, StartupPacket};
+use howdah_protocol::write;
+
+use super::end::End;
+use super::info::ClientInfo;
+use super::stream::{ClientStream, Peer};
+use crate::pooler::{Pooler, Stage};
+
+/// The longest startup packet (bytes); PostgreSQL's own limit is 10,000.
+const STARTUP_MAX: usize = 64 * 1024;
+
+/// The longest message of a client that is not logged in yet (bytes): a password of 65,530 fits.
+const LOGIN_FRAME_MAX: usize = 128 * 1024;
+
+/// Bytes asked for in one read.
+const READ_SIZE: usize = 2048;
+
+/// A client that is logging in.
+pub(crate) struct Newcomer {
+    pub(crate) pooler: Arc<Pooler>,
+    pub(crate) stream: ClientStream,
+    pub(crate) info: Arc<ClientInfo>,
+    pub(crate) input: Vec<u8>,
+}
+
+/// Who the client is, when its startup packet has been read.
+pub(crate) struct Asked {
+    pub(crate) startup: Startup,
+    pub(crate) user: String,
+    pub(crate) database: String,
+}
+
+/// Serves a new connection to its end.
+pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream) {
+    let Ok(peer) = stream.peer() else { return };
+    let mut cancel_key = [0_u8; 8];
+    if getrandom::fill(&mut cancel_key).is_err() {
+        return;
+    }
+    // A pid of zero or below means something else to kill(2), and some clients check.
+    cancel_key[0] &= 0x7f;
+    let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key));
+    pooler.clients.add(&info);
+    let newcomer =
+        Newcomer { pooler: Arc::clone(&pooler), stream, info: Arc::clone(&info), input: Vec::new() };
+    if let Some(client) = Box::pin(newcomer.enter()).await {
+        client.serve().await;
+    }
+}
+
+/// The log lines of an end.
+pub(crate) fn log_end(pooler: &Pooler, info: &ClientInfo, end: &End) {
+    let settings = &pooler.config.load().settings;
+    let name = info.log_name();
+    let age = info.connected.elapsed().unwrap_or_default().as_secs();
+    if settings.log_disconnections && *end != End::Silent {
+        tracing::info!("{name} closing because: {} (age={age}s)", end.reason());
+    }
+    if end.is_ours() && settings.log_pooler_errors {
+        tracing::warn!("{name} pooler error: {}", end.reason());
+    }
+}
+
+impl Newcomer {
+    /// The login, within `client_login_timeout`; tells a client that fails why.
+    async fn enter(mut self) -> Option<super::Client> {
+        let limit = self.pooler.config.load().settings.client_login_timeout;
+        let outcome = if limit.is_zero() {
+            self.log_in().await
+        } else {
+            tokio::time::timeout(limit, self.log_in())
+                .await
+                .unwrap_or_else(|_| Err(End::refused("client_login_timeout")))
+        };
+        let end = match outcome {
+            Ok(Some((asked, proved))) => match self.greet(asked, proved).await {
+                Ok(client) => return Some(client),
+                Err(Some(end)) => end,
+                // A client from here on, which has left the books itself.
+                Err(None) => return None,
+            },
+            Ok(None) => End::Silent,
+            Err(end) => end,
+        };
+        log_end(&self.pooler, &self.info, &end);
+        let mut out = Vec::new();
+        end.tell(&mut out);
+        // The client may be gone already.
+        let _ = self.send(&out).await;
+        self.pooler.clients.remove(&self.info);
+        None
+    }
+
+    /// `None`: a cancel request, which is done with.
+    async fn log_in(&mut self) -> Result<Option<(Asked, Proved)>, End> {
+        let Some(startup) = self.startup().await? else { return Ok(None) };
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| End::refused("invalid user or database name"))
+        };
+        let (user, database) = (text(startup.user())?, text(startup.database())?);
+        *self.info.who.lock() = (database.as_str().into(), user.as_str().into());
+        let config = self.pooler.config.load_full();
+        if config.settings.log_connections {
+            let replication = startup.get(b"replication").map_or("no", |_| "physical");
+            tracing::info!(
+                "{} login attempt: db={database} user={user} tls=no replication={replication}",
+                self.info.log_name()
+            );
+        }
+        if startup.replication().map_err(|error| End::refused(error.to_string()))?
+            != startup::Replication::None
+        {
+            return Err(End::refused("replication connections are not supported"));
+        }
+        self.admit(&database)?;
+        if let Some(negotiation) = startup::negotiation(&startup) {
+            let mut out = Vec::new();
+            write::negotiate_protocol_version(
+                &mut out,
+                negotiation.newest_minor,
+                &negotiation.unknown_options,
+            )
+            .map_err(|error| End::refused(error.to_string()))?;
+            self.send(&out).await?;
+        }
+        let asked = Asked { startup, user, database };
+        let proved = self.authenticate(&asked).await?;
+        Ok(Some((asked, proved)))
+    }
+
+    /// Whether there is room for one more, and the house is open.
+    fn admit(&self, database: &str) -> Result<(), End> {
+        if database == CONSOLE_DATABASE {
+            return Ok(());
+        }
+        if self.pooler.stage() > Stage::Running {
+            return Err(End::refused("pooler is shutting down"));
+        }
+        let most = self.pooler.config.load().settings.max_client_conn as usize;
+        if self.pooler.clients.len() > most {
+            return Err(End::refused("no more connections allowed (max_client_conn)"));
+        }
+        Ok(())
+    }
+
+    /// Requests for encryption are answered and refused; a cancel request is carried out.
+    async fn startup(&mut self) -> Result<Option<Startup>, End> {
+        loop {
+            match startup::read(&self.input, STARTUP_MAX).map_err(|error| End::refused(error.to_string()))? {
+                None => self.fill().await?,
+                Some((packet, length)) => {
+                    let early = self.input.len() > length;
+                    self.input.drain(..length);
+                    match packet {
+                        StartupPacket::Ssl if early => {
+                            return Err(End::refused("received unencrypted data after SSL request"));
+                        }
+                        StartupPacket::Gss if early => {
+                            return Err(End::refused(
+                                "received unencrypted data after GSSAPI encryption request",
+                            ));
+                        }
+                        StartupPacket::Ssl | StartupPacket::Gss => self.send(b"N").await?,
+                        StartupPacket::Cancel { pid, key } => {
+                            crate::cancel::cancel(&self.pooler, pid, &key).await;
+                            return Ok(None);
+                        }
+                        StartupPacket::Startup(startup) => return Ok(Some(startup)),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn authenticate(&mut self, asked: &Asked) -> Result<Proved, End> {
+        let config = self.pooler.config.load_full();
+        if asked.database == CONSOLE_DATABASE && self.is_local_admin(&asked.user) {
+            tracing::info!("{} pgbouncer access from unix socket", self.info.log_name());
+            return Ok(Proved::default());
+        }
+        // Inside the process the program itself vouches for its user.
+        if self.info.peer == Peer::Pipe {
+            return Ok(Proved::default());
+        }
+        let method = match config.settings.auth_type {
+            AuthType::Any => return Ok(Proved::default()),
+            AuthType::Trust => Method::Trust,
+            AuthType::Plain => Method::Plain,
+            AuthType::Md5 => Method::Md5,
+            AuthType::ScramSha256 => Method::Scram,
+            other => {
+                tracing::error!("auth_type {} is not supported", other.as_str());
+                return Err(End::refused("bouncer config error"));
+            }
+        };
+        // A user with an empty secret exists, but no password is right.
+        let secret =
+            config.auth_users.get(&asked.user).filter(|secret| method == Method::Trust || !secret.is_empty());
+        let secret = secret.map(|secret| Secret::parse(secret.expose()));
+        let entropy = self.pooler.entropy().map_err(|error| End::refused(error.to_string()))?;
+        let iterations = NonZeroU32::new(config.settings.scram_iterations).unwrap_or(NonZeroU32::MIN);
+        let mut login = ClientLogin::new(method, asked.user.as_bytes(), secret, entropy, iterations);
+        let mut out = Vec::new();
+        let mut progress = login.start(&mut out).map_err(|error| End::refused(error.to_string()))?;
+        loop {
+            self.send(&std::mem::take(&mut out)).await?;
+            if let Progress::Done(proved) = progress {
+                return Ok(proved);
+            }
+            let body = self.password_message().await?;
+            progress = login.message(&body, &mut out).map_err(|error| End::refused(error.to_string()))?;
+        }
+    }
+
+    /// The user `pgbouncer` on the Unix socket, from a process of our own user (PGBOUNCER_BEHAVIOUR.md section 1).
+    fn is_local_admin(&self, user: &str) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        user == "pgbouncer" && matches!(self.info.peer, Peer::Unix { uid, .. } if uid == own)
+    }
+
+    async fn password_message(&mut self) -> Result<Vec<u8>, End> {
+        let limits = Limits { max_frame: LOGIN_FRAME_MAX };
+        loop {
+            let step = frame::next(Direction::FromClient, &limits, &self.input);
+            match step.map_err(|error| End::refused(error.to_string()))? {
+                Step::Complete(frame) if frame.tag == b'p' => {
+                    let (body, length) = (frame.body.to_vec(), frame.bytes.len());
+                    self.input.drain(..length);
+                    return Ok(body);
+                }
+                Step::Complete(frame) if frame.tag == b'X' => return Err(End::CloseRequest),
+                Step::Complete(_) => return Err(End::refused("unexpected message during login")),
+                Step::Partial(_) => self.fill().await?,
+            }
+        }
+    }
+
+    /// Reads more of what the client sends.
+    pub(crate) async fn fill(&mut self) -> Result<(), End> {
+        let start = self.input.len();
+        self.input.resize(start + READ_SIZE, 0);
+        let (stream, input, info) = (&mut self.stream, &mut self.input, &self.info);
+        let read = poll_fn(|cx| {
+            if let Some(super::info::Order::Close(reason)) = info.poll_order(cx.waker()) {
+                return std::task::Poll::Ready(Err(End::refused(reason)));
+            }
+            stream.poll_read(cx, &mut input[start..]).map(|read| read.map_err(|_| End::UnexpectedEof))
+        })
+        .await;
+        self.input.truncate(start + read.as_ref().copied().unwrap_or(0));
+        match read? {
+            0 => Err(End::UnexpectedEof),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let written =
+                poll_fn(|cx| self.stream.poll_write(cx, bytes)).await.map_err(|_| End::UnexpectedEof)?;
+            if written == 0 {
+                return Err(End::UnexpectedEof);
+            }
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+}
+
+impl Pooler {
+    /// A client of this user has left.
+    pub(crate) fn user_left(&self, user: &Arc<str>) {
+        let mut users = self.user_clients.lock();
+        if let Some(count) = users.get_mut(user) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// One more client of an entry and user, if the limits allow it.
+    pub(crate) fn user_enters(&self, entry: &crate::entry::Entry, user: &Arc<str>) -> Result<(), End> {
+        let config = self.config.load();
+        let over = |most: u32, present: u32| most > 0 && present >= most;
+        let mut users = self.user_clients.lock();
+        let count = users.entry(Arc::clone(user)).or_insert(0);
+        if over(config.max_db_client_connections(&entry.database()), entry.clients.load(Ordering::Relaxed)) {
+            return Err(End::refused("client connections exceeded (max_db_client_connections)"));
+        }
+        if over(config.max_user_client_connections(user), *count) {
+            return Err(End::refused("client connections exceeded (max_user_client_connections)"));
+        }
+        *count += 1;
+        entry.clients.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

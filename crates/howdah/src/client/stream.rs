@@ -1,0 +1,112 @@
+//! The socket of a client: TCP, Unix, or a pipe inside the process (`Handle::connect`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected client.
+#[derive(Debug)]
+pub(crate) enum ClientStream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// The other end is in this process; boxed, since it is the rare one.
+    Pipe(Box<DuplexStream>),
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Tcp {
+        peer: SocketAddr,
+        local: SocketAddr,
+    },
+    /// A Unix socket; the peer's process and user.
+    Unix {
+        pid: i32,
+        uid: u32,
+    },
+    /// This process.
+    Pipe,
+}
+
+impl ClientStream {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buffer);
+        let done = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_read(cx, &mut read),
+        };
+        done.map_ok(|()| read.filled().len())
+    }
+
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    /// A stream that is at its end: what is left behind when a socket is taken over.
+    pub(crate) fn closed() -> Self {
+        Self::Pipe(Box::new(tokio::io::duplex(1).0))
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> io::Result<Peer> {
+        Ok(match self {
+            Self::Tcp(stream) => Peer::Tcp { peer: stream.peer_addr()?, local: stream.local_addr()? },
+            Self::Unix(stream) => {
+                let credentials = stream.peer_cred()?;
+                Peer::Unix { pid: credentials.pid().unwrap_or(0), uid: credentials.uid() }
+            }
+            Self::Pipe(_) => Peer::Pipe,
+        })
+    }
+}
+
+/// Writes `bytes` behind what waits in `backlog` already; what the socket does not take at once waits there.
+pub(crate) fn write_or_keep(
+    backlog: &mut Vec<u8>,
+    mut bytes: &[u8],
+    mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+) -> io::Result<()> {
+    if backlog.is_empty() {
+        while !bytes.is_empty() {
+            match write(bytes) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => bytes = &bytes[written..],
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+    }
+    backlog.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// Writes what waits in `backlog`; ready when it is empty, and then it holds no memory.
+pub(crate) fn flush(
+    backlog: &mut Vec<u8>,
+    mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<()>> {
+    let mut done = 0;
+    while done < backlog.len() {
+        match write(&backlog[done..]) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => done += written,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {
+                backlog.drain(..done);
+                return Poll::Pending;
+            }
+        }
+    }
+    *backlog = Vec::new();
+    Poll::Ready(Ok(()))
+}

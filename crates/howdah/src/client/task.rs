@@ -1,0 +1,235 @@
+//! The round of a logged-in client: idle, a server for its next request, linked, and back.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use howdah_failover::Report;
+use howdah_session::{Plan, PoolMode};
+
+use super::buffers;
+use super::end::End;
+use super::info::{Order, Phase};
+use super::linked::Leave;
+use super::stream::{flush, write_or_keep};
+use super::{Client, acquire::Link};
+use crate::directory::{routing, session_options};
+
+/// How long a client is given to take the reason of its end (time).
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Serves the client until it is gone.
+    pub(crate) async fn serve(mut self) {
+        let end = self.rounds().await;
+        self.finish(&end).await;
+    }
+
+    /// Ends a client that was not let in after all.
+    pub(super) async fn serve_end(self, end: &End) {
+        self.finish(end).await;
+    }
+
+    async fn rounds(&mut self) -> End {
+        loop {
+            let round = match poll_fn(|cx| self.poll_idle(cx)).await {
+                Ok(plan) => self.round(plan).await,
+                Err(end) => Err(end),
+            };
+            if let Err(end) = round {
+                return end;
+            }
+        }
+    }
+
+    async fn round(&mut self, plan: Plan) -> Result<(), End> {
+        self.asked = self.pooler.clock.now();
+        self.began = self.asked;
+        let mut link = match self.acquire_now(plan) {
+            Some(link) => link,
+            // The way with waits in it is rare and its future large.
+            None => match Box::pin(self.acquire(plan)).await? {
+                Some(link) => link,
+                None => return Ok(()),
+            },
+        };
+        self.begin(&mut link);
+        let leave = poll_fn(|cx| self.poll_linked(cx, &mut link)).await;
+        self.leave(link, leave)
+    }
+
+    /// Reads until there is something that needs a server; says what it needs.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<Plan, End>> {
+        loop {
+            if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
+                return Poll::Ready(Err(End::refused(reason)));
+            }
+            if !self.output.is_empty() {
+                let stream = &mut self.stream;
+                match flush(&mut self.output, |bytes| stream.poll_write(cx, bytes)) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(End::UnexpectedEof)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            match self.take_in() {
+                Ok(Plan::NeedMore) => {}
+                Ok(Plan::Ignore { .. }) => continue,
+                Ok(Plan::Terminate) => return Poll::Ready(Err(End::CloseRequest)),
+                Ok(plan) => return Poll::Ready(Ok(plan)),
+                Err(end) => return Poll::Ready(Err(end)),
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads what the client has sent into `input`.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let read = buffers::with(|buffers| {
+            let read = stream.poll_read(cx, &mut buffers.read);
+            if let Poll::Ready(Ok(bytes)) = read {
+                input.extend_from_slice(&buffers.read[..bytes]);
+            }
+            read
+        });
+        match read {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(End::UnexpectedEof)),
+            Poll::Ready(Ok(bytes)) => {
+                self.entry.counters.received.add(bytes as u64);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Takes over settings that have changed.
+    pub(super) fn refresh(&mut self) {
+        let generation = self.pooler.generation.load(Ordering::Acquire);
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        let (config, database) = (self.pooler.config.load_full(), self.entry.database());
+        self.session.set_options(session_options(&config, &database, &self.user).into());
+        if let Some((mode, policy)) = routing(&config, &database, &self.user) {
+            self.session.set_routing(mode, policy);
+        }
+    }
+
+    /// Writes to the client, as much as it takes; the rest waits in `output`.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        self.entry.counters.sent.add(bytes.len() as u64);
+        let stream = &mut self.stream;
+        write_or_keep(&mut self.output, bytes, |bytes| stream.poll_write(cx, bytes))
+    }
+
+    /// The server goes back, or goes.
+    fn leave(&mut self, mut link: Link, leave: Leave) -> Result<(), End> {
+        let now = self.pooler.clock.now();
+        *self.info.link.lock() = None;
+        self.info
+            .prepared
+            .store(u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.info.transaction(None);
+        let outcome = match leave {
+            Leave::Idle => {
+                self.release(link);
+                Ok(())
+            }
+            Leave::Retry => {
+                self.run_again(&mut link);
+                self.release(link);
+                Ok(())
+            }
+            Leave::ServerLost(reason) => self.server_lost(link, &reason),
+            Leave::End(end) => {
+                self.release(link);
+                Err(end)
+            }
+        };
+        self.info.enter(Phase::Idle, now);
+        outcome
+    }
+
+    /// What the client had sent goes to the front of its input again.
+    fn run_again(&mut self, link: &mut Link) {
+        let mut bytes = link.lease.conn().side.take_retry();
+        bytes.append(&mut self.input);
+        self.input = bytes;
+        self.session.refused_by_replica();
+    }
+
+    fn server_lost(&mut self, mut link: Link, reason: &str) -> Result<(), End> {
+        if self.entry.cluster.is_none() {
+            link.lease.discard(reason, false);
+            return Err(End::refused("server conn crashed?"));
+        }
+        let conn = link.lease.conn();
+        self.entry.report(conn.info.node, Report::Eof);
+        let lost = self.session.server_lost(&mut conn.side, &mut self.output);
+        if lost == howdah_session::Lost::Retry {
+            self.run_again(&mut link);
+        }
+        link.lease.discard(reason, false);
+        match lost {
+            howdah_session::Lost::Broken => Err(End::refused("server conn crashed?")),
+            _ => Ok(()),
+        }
+    }
+
+    /// A server that nobody is waiting for an answer of goes back to its pool, after a reset if it needs one.
+    fn release(&mut self, mut link: Link) {
+        let is_session = self.session.pool_mode() == PoolMode::Session;
+        let mid_frame = self.session.is_mid_frame();
+        let conn = link.lease.conn();
+        conn.info.client.store(0, Ordering::Relaxed);
+        if let Some(cluster) = &self.entry.cluster
+            && !conn.side.is_replica()
+        {
+            cluster.handle.note_write();
+        }
+        let prepared = u32::try_from(conn.side.prepared_statements()).unwrap_or(u32::MAX);
+        conn.info.prepared.store(prepared, Ordering::Relaxed);
+        if !conn.side.is_clean() || mid_frame || !conn.input.is_empty() || !conn.output.is_empty() {
+            return link.lease.discard("client disconnect while server was not ready", false);
+        }
+        let settings = &self.pooler.config.load().settings;
+        let reset = (is_session || settings.server_reset_query_always)
+            .then(|| settings.server_reset_query.clone())
+            .filter(|query| !query.is_empty());
+        if reset.is_none() && !conn.info.is_being_canceled() {
+            return link.lease.give_back();
+        }
+        link.lease.begin_test();
+        tokio::spawn(crate::maintain::recover(link.lease, reset));
+    }
+
+    /// Tells the client, writes the log, and leaves the books.
+    async fn finish(mut self, end: &End) {
+        let pooler = std::sync::Arc::clone(&self.pooler);
+        crate::client::login::log_end(&pooler, &self.info, end);
+        end.tell(&mut self.output);
+        let stream = &mut self.stream;
+        let output = &mut self.output;
+        let last = poll_fn(|cx| flush(output, |bytes| stream.poll_write(cx, bytes)));
+        if end.is_ours() {
+            // A client that takes nothing any more is not waited for.
+            let _ = tokio::time::timeout(LAST_WORDS, last).await;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.entry.clients.fetch_sub(1, Ordering::Relaxed);
+        self.pooler.user_left(&self.user);
+        self.pooler.clients.remove(&self.info);
+    }
+}

@@ -1,0 +1,159 @@
+//! Logging in to servers, one at a time a pool: which address, which credential, and what a failure means.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use howdah_backend::{Address, ConnectError, ConnectSpec, Server, TcpOptions};
+use howdah_config::{Config, Database, LoadBalanceHosts, Settings};
+use howdah_failover::Report;
+use howdah_pool::{FailureKind, LoginId};
+use howdah_protocol::auth::{Credential, Proved, Secret};
+use howdah_session::ServerSide;
+
+use crate::entry::Entry;
+use crate::error::LoginFailure;
+use crate::pooler::Pooler;
+use crate::pools::PoolKey;
+use crate::server::{ServerConn, ServerInfo};
+
+/// The `tcp_*` settings.
+pub(crate) fn tcp_options(settings: &Settings) -> TcpOptions {
+    TcpOptions {
+        keepalive: settings.tcp_keepalive,
+        keepalive_idle: settings.tcp_keepidle,
+        keepalive_interval: settings.tcp_keepintvl,
+        keepalive_count: settings.tcp_keepcnt,
+        user_timeout: settings.tcp_user_timeout,
+    }
+}
+
+/// What proves the server user: the entry's password, else `auth_file`'s secret, else what the client has proved.
+pub(crate) fn credential(
+    config: &Config,
+    database: &Database,
+    user: &str,
+    proved: Option<&Proved>,
+) -> Credential {
+    if let Some(password) = &database.password {
+        return Credential::Password(password.expose().into());
+    }
+    let keys = proved.filter(|_| database.user.is_none()).and_then(|proved| proved.scram_keys.as_ref());
+    if let Some(secret) = config.auth_users.get(user).filter(|secret| !secret.is_empty()) {
+        return Credential::from_secret(&Secret::parse(secret.expose()), keys);
+    }
+    match proved.and_then(|proved| proved.password.as_ref()) {
+        Some(password) if database.user.is_none() => Credential::Password(password.clone()),
+        _ => keys.map_or(Credential::None, |keys| Credential::ScramKeys(keys.clone())),
+    }
+}
+
+/// Parameters that an entry asks of its servers at login.
+fn startup_parameters(database: &Database) -> Vec<(String, String)> {
+    let named = [
+        ("client_encoding", &database.client_encoding),
+        ("datestyle", &database.datestyle),
+        ("timezone", &database.timezone),
+        ("application_name", &database.application_name),
+    ];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
+}
+
+impl Pooler {
+    /// Performs `Effect::Connect`: one attempt, and its result into the account.
+    pub(crate) async fn log_in(self: &Arc<Self>, key: PoolKey, login: LoginId) {
+        let Some(entry) = self.entry(&key.entry) else {
+            let failure = LoginFailure { code: "08P01".to_owned(), message: "database removed".to_owned() };
+            return self.account(|account, now| {
+                account.login_failed(now, login, Arc::new(failure), FailureKind::Refused);
+            });
+        };
+        let spec = self.connect_spec(&entry, &key);
+        let id = self.next_id();
+        self.roll.begin(login.server(), id, &spec.address);
+        match howdah_backend::connect(&spec).await {
+            Ok(server) => self.logged_in(&entry, (&key, login, id), &spec, server),
+            Err(error) => self.login_refused(&entry, &key, login, &error),
+        }
+    }
+
+    fn connect_spec(&self, entry: &Entry, key: &PoolKey) -> ConnectSpec {
+        let config = self.config.load();
+        let database = entry.database();
+        let credential = self
+            .credentials
+            .lock()
+            .get(&(Arc::clone(&key.entry), Arc::clone(&key.user)))
+            .cloned()
+            .unwrap_or_else(|| credential(&config, &database, &key.user, None));
+        ConnectSpec {
+            address: self.address(entry, key),
+            user: key.user.to_string(),
+            credential,
+            database: database.dbname.clone().unwrap_or_else(|| entry.name.to_string()),
+            parameters: startup_parameters(&database),
+            connect_query: database.connect_query.clone().filter(|query| !query.is_empty()),
+            timeout: config.settings.server_connect_timeout,
+            tcp: tcp_options(&config.settings),
+        }
+    }
+
+    fn address(&self, entry: &Entry, key: &PoolKey) -> Address {
+        let database = entry.database();
+        if let (Some(node), Some(cluster)) = (key.node, &entry.cluster) {
+            let topology = cluster.handle.topology();
+            if let Some(node) = topology.node(node) {
+                return Address::new(&node.host, node.port);
+            }
+        }
+        let turn = match database.load_balance_hosts {
+            // Stays where it is until a connect fails, which moves the turn on.
+            Some(LoadBalanceHosts::Disable) => entry.host_turn.load(Ordering::Relaxed),
+            _ => entry.host_turn.fetch_add(1, Ordering::Relaxed),
+        };
+        let default = self.config.load().settings.unix_socket_dir.clone();
+        let host = match database.host.len() {
+            0 => default.as_str(),
+            hosts => &database.host[turn % hosts],
+        };
+        Address::new(host, database.port)
+    }
+
+    fn logged_in(
+        self: &Arc<Self>,
+        entry: &Entry,
+        (key, login, id): (&PoolKey, LoginId, u64),
+        spec: &ConnectSpec,
+        server: Server,
+    ) {
+        let info = ServerInfo::new((id, &key.entry, &key.user), spec.address.clone(), key.node, &server);
+        let from = info.local.map(|local| format!(" (from {local})")).unwrap_or_default();
+        tracing::info!("{} new connection to server{from}", info.log_name());
+        let reported = server.parameters.iter().map(|(name, value)| (&**name, &**value));
+        let side = ServerSide::new(&self.session.tracked, reported, false);
+        entry.learn_welcome(&key.user, &server.parameters);
+        let info = Arc::new(info);
+        self.roll.add(login.server(), &info);
+        let conn = ServerConn { stream: server.stream, side, info, input: Vec::new(), output: Vec::new() };
+        self.account(|account, now| account.login_succeeded(now, login, Box::new(conn)));
+    }
+
+    fn login_refused(self: &Arc<Self>, entry: &Entry, key: &PoolKey, login: LoginId, error: &ConnectError) {
+        tracing::warn!("{}/{}: {error}", key.entry, key.user);
+        if let ConnectError::Auth(howdah_protocol::auth::AuthError::WrongPasswordType { detail }) = error {
+            tracing::error!("{}/{}: {detail}", key.entry, key.user);
+        }
+        let kind = if error.is_unreachable() {
+            entry.host_turn.fetch_add(1, Ordering::Relaxed);
+            let refused = matches!(error, ConnectError::Unreachable(io) if io.kind() == std::io::ErrorKind::ConnectionRefused);
+            entry.report(key.node, if refused { Report::Refused } else { Report::Silent });
+            FailureKind::Unreachable
+        } else if error.is_starting_up() {
+            FailureKind::StartingUp
+        } else {
+            FailureKind::Refused
+        };
+        let failure = Arc::new(LoginFailure::from(error));
+        self.account(|account, now| account.login_failed(now, login, failure, kind));
+        self.roll.end(login.server());
+    }
+}

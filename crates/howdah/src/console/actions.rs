@@ -1,0 +1,183 @@
+//! What an operator does to the pooler as a whole: PAUSE, RESUME, RELOAD, SHUTDOWN. Each has taken effect on all
+//! threads when it answers (PGBOUNCER_BEHAVIOUR.md section 16, point 6).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use howdah_admin::ActionError;
+use howdah_pool::PoolId;
+
+use crate::entry::Entry;
+use crate::pooler::{Pooler, Stage};
+use crate::pools::WaitError;
+
+/// Between two looks at whether the servers are released (time); what releases them is a client's own task.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The entry of this name, for a command that needs it to be there already (RESUME, ENABLE).
+pub(super) fn find(pooler: &Pooler, name: &str) -> Result<Arc<Entry>, ActionError> {
+    pooler.entry(name).ok_or_else(|| ActionError::NoSuchDatabase(name.to_owned()))
+}
+
+/// The entry of this name, made from `*` if need be, for the other commands.
+pub(super) fn find_or_make(pooler: &Arc<Pooler>, name: &str) -> Result<Arc<Entry>, ActionError> {
+    pooler.find_entry(name).ok_or_else(|| ActionError::NoSuchDatabase(name.to_owned()))
+}
+
+/// Waits for a condition of the account.
+pub(crate) async fn wait_until(pooler: &Arc<Pooler>, done: impl Fn(&Arc<Pooler>) -> bool) {
+    while !done(pooler) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The pools of an entry, or all of them.
+pub(crate) fn pools_of(pooler: &Arc<Pooler>, entry: Option<&Entry>) -> Vec<PoolId> {
+    pooler.account(|account, _| match entry {
+        Some(entry) => account.pools_in(entry.group).to_vec(),
+        None => account.pools().map(|(pool, _)| pool).collect(),
+    })
+}
+
+/// PAUSE: new work waits; ready when every server is released. An entry may be paused twice, the whole not.
+pub(crate) async fn pause(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(), ActionError> {
+    if pooler.stage() > Stage::Running {
+        return Err(ActionError::ShuttingDown);
+    }
+    let entry = database.map(|name| find_or_make(pooler, name)).transpose()?;
+    let held = pooler.suspended.load(Ordering::SeqCst) || pooler.paused.load(Ordering::SeqCst);
+    if held {
+        return Err(ActionError::AlreadyPaused);
+    }
+    entry.as_ref().map_or(&pooler.paused, |entry| &entry.paused).store(true, Ordering::SeqCst);
+    let pools = pools_of(pooler, entry.as_deref());
+    pooler.account(|account, now| {
+        for pool in &pools {
+            account.pause(now, *pool);
+        }
+    });
+    until_drained(pooler, entry.as_deref()).await;
+    Ok(())
+}
+
+/// Waits until no server is in use or logs in.
+async fn until_drained(pooler: &Arc<Pooler>, entry: Option<&Entry>) {
+    wait_until(pooler, |pooler| {
+        let pools = pools_of(pooler, entry);
+        pooler.account(|account, _| pools.iter().all(|pool| account.is_drained(*pool)))
+    })
+    .await;
+}
+
+/// RESUME.
+pub(crate) fn resume(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(), ActionError> {
+    if pooler.stage() > Stage::Running {
+        return Err(ActionError::ShuttingDown);
+    }
+    if database.is_none() && end_suspend(pooler) {
+        return Ok(());
+    }
+    let entry = database.map(|name| find(pooler, name)).transpose()?;
+    let flag = entry.as_ref().map_or(&pooler.paused, |entry| &entry.paused);
+    if !flag.swap(false, Ordering::SeqCst) {
+        return Err(match database {
+            Some(name) => ActionError::DatabaseNotPaused(name.to_owned()),
+            None => ActionError::NotPaused,
+        });
+    }
+    let own: Vec<Arc<Entry>> = match &entry {
+        Some(_) => Vec::new(),
+        None => pooler.entries.lock().values().filter(|e| e.paused.load(Ordering::SeqCst)).cloned().collect(),
+    };
+    let pools = pools_of(pooler, entry.as_deref());
+    pooler.account(|account, now| {
+        for pool in pools {
+            let still = own.iter().any(|entry| account.pools_in(entry.group).contains(&pool));
+            if !still {
+                account.resume(now, pool);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// SUSPEND: nothing is handed out any more; ready when no server is in use. What clients keep for longer than
+/// `suspend_timeout` makes it fail, and then everything goes on as before.
+pub(crate) async fn suspend(pooler: &Arc<Pooler>) -> Result<(), ActionError> {
+    if pooler.stage() > Stage::Running {
+        return Err(ActionError::ShuttingDown);
+    }
+    if pooler.paused.load(Ordering::SeqCst) || pooler.suspended.swap(true, Ordering::SeqCst) {
+        return Err(ActionError::AlreadyPaused);
+    }
+    let pools = pools_of(pooler, None);
+    pooler.account(|account, _| {
+        for pool in pools {
+            account.hold(pool);
+        }
+    });
+    let limit = pooler.config.load().settings.suspend_timeout;
+    let quiet = until_drained(pooler, None);
+    if tokio::time::timeout(limit, quiet).await.is_err() {
+        end_suspend(pooler);
+        return Err(ActionError::Refused(
+            "some clients did not let go of their servers (suspend_timeout)".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Servers are handed out again. Says whether SUSPEND was in force.
+fn end_suspend(pooler: &Arc<Pooler>) -> bool {
+    if !pooler.suspended.swap(false, Ordering::SeqCst) {
+        return false;
+    }
+    let pools = pools_of(pooler, None);
+    pooler.account(|account, now| {
+        for pool in pools {
+            account.release(now, pool);
+        }
+    });
+    true
+}
+
+/// SHUTDOWN WAIT_FOR_SERVERS: those who wait for a server are let go, and no other is given out.
+pub(crate) fn wait_for_servers(pooler: &Arc<Pooler>) {
+    pooler.enter(Stage::WaitForServers);
+    let waiters = pooler.account(|account, _| {
+        let pools: Vec<PoolId> = account.pools().map(|(pool, _)| pool).collect();
+        let mut waiters = Vec::new();
+        for pool in pools {
+            waiters.extend(account.drain_waiters(pool, |_, _| true));
+        }
+        waiters
+    });
+    for waiter in waiters {
+        waiter.fail(WaitError::ShuttingDown);
+    }
+}
+
+impl Pooler {
+    /// RELOAD: reads the file again.
+    ///
+    /// # Errors
+    /// There is no file, or it has mistakes, one a line; the old settings stay then.
+    pub(crate) fn reload_file(self: &Arc<Self>) -> Result<(), String> {
+        let file = self.config.load().settings.conffile.clone().or_else(|| self.config_file.clone());
+        let Some(file) = file else { return Err("there is no configuration file".to_owned()) };
+        let loaded = howdah_config::load(&file)
+            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        for database in loaded.config.databases.values().chain(&loaded.config.autodb) {
+            if let Some(cluster) = database.cluster.as_ref().filter(|name| !self.clusters.contains_key(*name))
+            {
+                return Err(format!(
+                    "database {}: cluster {cluster} is new: it needs a restart",
+                    database.name
+                ));
+            }
+        }
+        self.apply(loaded.config);
+        Ok(())
+    }
+}

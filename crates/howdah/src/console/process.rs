@@ -1,0 +1,79 @@
+//! The process as a whole: SHOW STATE, LISTS, CONFIG and MEM, and EXPLAIN ROUTE.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use howdah_admin::rows::{ConfigRow, ListCounts, MemRow, PauseState, PoolerState, RouteRow};
+
+use super::directory::user_names;
+use super::moments::count;
+use crate::client::info::{ClientInfo, Phase};
+use crate::entry::Entry;
+use crate::pooler::{Pooler, Stage};
+use crate::server::{ServerConn, ServerInfo};
+
+pub(super) fn state(pooler: &Pooler) -> PoolerState {
+    let stage = pooler.stage();
+    let pause = if pooler.suspended.load(Ordering::SeqCst) {
+        PauseState::Suspended
+    } else if pooler.paused.load(Ordering::SeqCst) || stage >= Stage::WaitForServers {
+        PauseState::Paused
+    } else {
+        PauseState::Active
+    };
+    let paused = pooler.entries.lock().values().filter(|entry| entry.paused.load(Ordering::SeqCst)).count();
+    PoolerState { pause, shutting_down: stage > Stage::Running, paused_databases: count(paused) }
+}
+
+/// Nothing is kept for reuse, and no name is looked up by the process itself: those figures are 0.
+pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
+    let clients = pooler.clients.all();
+    let logging_in = clients.iter().filter(|client| client.phase().0 == Phase::Login).count();
+    let config = pooler.config.load();
+    ListCounts {
+        databases: count(pooler.entries.lock().len() + 1),
+        users: count(user_names(pooler).len()),
+        peers: count(config.peers.len()),
+        pools: count(super::pools::pools(pooler).len()),
+        used_clients: count(clients.len()),
+        login_clients: count(logging_in),
+        used_servers: count(pooler.account(|account, now| account.servers(now).count())),
+        ..ListCounts::default()
+    }
+}
+
+pub(super) fn settings(pooler: &Pooler) -> Vec<ConfigRow> {
+    let rows = pooler.config.load().show_config();
+    let row = |row: howdah_config::ConfigRow| ConfigRow {
+        key: row.key.to_owned(),
+        value: row.value,
+        default: row.default,
+        changeable: row.changeable,
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// What there is of each kind, and what one takes without what it points to.
+pub(super) fn memory(pooler: &Arc<Pooler>) -> Vec<MemRow> {
+    let lists = lists(pooler);
+    let row = |name: &str, size: usize, used: u32| MemRow {
+        name: name.to_owned(),
+        size: count(size),
+        used,
+        free: 0,
+    };
+    vec![
+        row("db_cache", size_of::<Entry>(), lists.databases),
+        row("client_cache", size_of::<crate::client::Client>() + size_of::<ClientInfo>(), lists.used_clients),
+        row("server_cache", size_of::<ServerConn>() + size_of::<ServerInfo>(), lists.used_servers),
+    ]
+}
+
+/// Where a statement would go and why.
+pub(super) fn explain_route(sql: &str) -> RouteRow {
+    let sentence = howdah_classifier::explain(sql.as_bytes(), howdah_classifier::Context::default());
+    // The sentence is `goes to a replica: why` or `goes to the primary: why`.
+    let (place, reason) = sentence.split_once(": ").unwrap_or(("", &sentence));
+    let route = if place.ends_with("replica") { "replica" } else { "primary" };
+    RouteRow { route: route.to_owned(), reason: reason.to_owned() }
+}

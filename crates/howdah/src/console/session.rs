@@ -1,0 +1,202 @@
+//! A client of the console: who may be one, and its round of question and answer.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use howdah_admin::{Access, Console, ConsoleOutcome};
+use howdah_config::{AuthType, Config};
+use howdah_protocol::frame::{self, Direction, Limits, Step};
+use howdah_protocol::read::TransactionStatus;
+use howdah_protocol::write::{self, Report};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::client::end::End;
+use crate::client::info::{Order, Phase};
+use crate::client::login::{Asked, Newcomer};
+use crate::client::stream::Peer;
+use crate::pooler::Stage;
+
+/// The longest message to the console (bytes); its longest command is a few hundred.
+const FRAME_MAX: usize = 64 * 1024;
+
+/// Bytes asked for in one read while a command waits.
+const READ_SIZE: usize = 512;
+
+/// SQLSTATE of a command that its client has cancelled.
+const QUERY_CANCELED: &str = "57014";
+
+/// What a user may do on the console; `None`: nothing.
+fn access(config: &Config, user: &str, peer: Peer) -> Option<Access> {
+    let settings = &config.settings;
+    let own = rustix::process::geteuid().as_raw();
+    let local = user == "pgbouncer" && matches!(peer, Peer::Unix { uid, .. } if uid == own);
+    if local || peer == Peer::Pipe || settings.admin_users.contains(user) {
+        return Some(Access::Admin);
+    }
+    if settings.auth_type == AuthType::Any
+        && settings.admin_users.is_empty()
+        && settings.stats_users.is_empty()
+    {
+        return None;
+    }
+    settings.stats_users.contains(user).then_some(Access::Stats)
+}
+
+/// Serves a console client to its end.
+///
+/// # Errors
+/// How it ended.
+pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), End> {
+    let pooler = Arc::clone(&client.pooler);
+    let config = pooler.config.load_full();
+    let access = access(&config, &asked.user, client.info.peer).ok_or_else(|| End::refused("not allowed"))?;
+    client.info.console.store(true, Ordering::Relaxed);
+    client.info.enter(Phase::Idle, pooler.clock.now());
+    let operator = super::operator(&pooler);
+    let mut out = Vec::new();
+    write::authentication_ok(&mut out);
+    let cannot = |error: write::WriteError| End::refused(error.to_string());
+    howdah_admin::console::greeting(super::VERSION, &mut out).map_err(cannot)?;
+    let key = client.info.cancel_key;
+    let pid = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+    write::backend_key_data(&mut out, pid, &key[4..]).map_err(cannot)?;
+    write::ready_for_query(&mut out, TransactionStatus::Idle);
+    client.send(&out).await?;
+    pooler.console_counters.logins.add(1);
+    let mut console = Console::new(access, client.info.id);
+    let canceled = pooler.consoles.enter(client.info.id);
+    let end = rounds(client, &mut console, (operator.as_ref(), &canceled)).await;
+    pooler.consoles.leave(client.info.id);
+    console.closed(operator.as_ref()).await;
+    end
+}
+
+/// Questions and answers until the client leaves or the pooler stops.
+async fn rounds(
+    client: &mut Newcomer,
+    console: &mut Console,
+    (operator, canceled): (&dyn howdah_admin::Pooler, &Notify),
+) -> Result<(), End> {
+    loop {
+        let (tag, body) = next(client).await?;
+        client.info.ask(client.pooler.clock.now());
+        let mut out = Vec::new();
+        let outcome = match tag {
+            b'X' => return Err(End::CloseRequest),
+            b'Q' => match answer(client, console, (operator, &body), &mut out, canceled).await? {
+                Answer::Whole(outcome) => outcome,
+                Answer::Canceled => {
+                    console.cancelled(operator).await;
+                    out.clear();
+                    let text = "canceling statement due to user request";
+                    write::error_response(&mut out, &Report::new("ERROR", QUERY_CANCELED, text));
+                    write::ready_for_query(&mut out, TransactionStatus::Idle);
+                    ConsoleOutcome::Continue
+                }
+            },
+            tag => console.refuse(tag, &mut out),
+        };
+        let counters = &client.pooler.console_counters;
+        counters.queries.add(1);
+        counters.transactions.add(1);
+        counters.received.add(body.len() as u64 + 5);
+        counters.sent.add(out.len() as u64);
+        client.send(&out).await?;
+        if outcome == ConsoleOutcome::Close {
+            return Err(End::Silent);
+        }
+    }
+}
+
+/// How a question came to its end.
+enum Answer {
+    Whole(ConsoleOutcome),
+    /// The client sent a cancel request in the meantime.
+    Canceled,
+}
+
+/// One answer. Some commands wait (PAUSE): a client that goes away meanwhile, or is sent away, is noticed.
+async fn answer(
+    client: &mut Newcomer,
+    console: &mut Console,
+    (operator, question): (&dyn howdah_admin::Pooler, &[u8]),
+    out: &mut Vec<u8>,
+    canceled: &Notify,
+) -> Result<Answer, End> {
+    let mut stage = client.pooler.stage.subscribe();
+    tokio::select! {
+        biased;
+        outcome = console.answer(operator, question, out) => Ok(Answer::Whole(outcome)),
+        () = canceled.notified() => Ok(Answer::Canceled),
+        end = poll_fn(|cx| client.poll_gone(cx, FRAME_MAX)) => Err(end),
+        // The sender lives as long as the pooler; its end is an end too.
+        _ = stage.wait_for(|stage| *stage == Stage::Stopping) => Err(End::Silent),
+    }
+}
+
+/// The next whole message.
+async fn next(client: &mut Newcomer) -> Result<(u8, Vec<u8>), End> {
+    let limits = Limits { max_frame: FRAME_MAX };
+    let mut stage = client.pooler.stage.subscribe();
+    loop {
+        let step = frame::next(Direction::FromClient, &limits, &client.input);
+        if let Step::Complete(frame) = step.map_err(|error| End::refused(error.to_string()))? {
+            let (tag, body, length) = (frame.tag, frame.body.to_vec(), frame.bytes.len());
+            client.input.drain(..length);
+            return Ok((tag, body));
+        }
+        tokio::select! {
+            filled = client.fill() => filled?,
+            _ = stage.wait_for(|stage| *stage == Stage::Stopping) => return Err(End::Silent),
+        }
+    }
+}
+
+impl Newcomer {
+    /// Reads what the client sends ahead, at most `most` bytes; ready when the client is gone or has to go.
+    fn poll_gone(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<End> {
+        loop {
+            if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
+                return Poll::Ready(End::refused(reason));
+            }
+            if self.input.len() >= most {
+                return Poll::Pending;
+            }
+            let mut bytes = [0_u8; READ_SIZE];
+            match self.stream.poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::UnexpectedEof),
+                Poll::Ready(Ok(read)) => self.input.extend_from_slice(&bytes[..read]),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// The console sessions of a pooler: where a cancel request for one of them is left.
+#[derive(Debug, Default)]
+pub(crate) struct Consoles {
+    by_id: Mutex<HashMap<u64, Arc<Notify>>>,
+}
+
+impl Consoles {
+    fn enter(&self, id: u64) -> Arc<Notify> {
+        let canceled = Arc::new(Notify::new());
+        self.by_id.lock().insert(id, Arc::clone(&canceled));
+        canceled
+    }
+
+    fn leave(&self, id: u64) {
+        self.by_id.lock().remove(&id);
+    }
+
+    /// The client of this number wants its command ended. One that waits for none is left alone.
+    pub(crate) fn cancel(&self, id: u64) {
+        if let Some(canceled) = self.by_id.lock().get(&id) {
+            canceled.notify_waiters();
+        }
+    }
+}

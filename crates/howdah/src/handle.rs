@@ -1,0 +1,111 @@
+//! What a program holds of a running pooler.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::accept;
+use crate::client::stream::ClientStream;
+use crate::pooler::{Pooler, Stage};
+
+/// Bytes that one direction of a pipe holds.
+const PIPE_SIZE: usize = 64 * 1024;
+
+/// How long `shutdown` waits for clients and controllers to end (time).
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client connection inside the process, without a socket; `tokio_postgres::Config::connect_raw` takes it.
+pub type Pipe = tokio::io::DuplexStream;
+
+/// A running pooler. Clones speak to the same one; it runs until [`Handle::shutdown`].
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pooler: Arc<Pooler>,
+    addresses: Arc<[SocketAddr]>,
+    http: Option<SocketAddr>,
+}
+
+impl Handle {
+    pub(crate) fn new(pooler: Arc<Pooler>, addresses: Vec<SocketAddr>, http: Option<SocketAddr>) -> Self {
+        Self { pooler, addresses: addresses.into(), http }
+    }
+
+    /// The TCP addresses that clients reach it under.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where metrics, health and dashboard are, if `http_listen` is set.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// A client connection inside the process. It speaks the wire protocol from the startup packet on, says there
+    /// which database and user it wants, and is not asked for a password: the program vouches for its user.
+    pub fn connect(&self) -> Pipe {
+        let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
+        let pooler = Arc::clone(&self.pooler);
+        tokio::spawn(async move { accept(pooler, ClientStream::Pipe(Box::new(ours))).await });
+        theirs
+    }
+
+    /// Reads the configuration file again and puts it into force (RELOAD, SIGHUP). The error is the list of
+    /// mistakes; the old configuration stays in force then.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has mistakes.
+    pub fn reload(&self) -> Result<(), String> {
+        self.pooler.reload_file()
+    }
+
+    /// PAUSE (SIGUSR1): returns when every server is released.
+    ///
+    /// # Errors
+    /// It is paused already.
+    pub async fn pause(&self) -> Result<(), String> {
+        crate::console::pause(&self.pooler, None).await.map_err(|error| error.to_string())
+    }
+
+    /// RESUME (SIGUSR2).
+    ///
+    /// # Errors
+    /// It is not paused.
+    pub fn resume(&self) -> Result<(), String> {
+        crate::console::resume(&self.pooler, None).map_err(|error| error.to_string())
+    }
+
+    /// No new clients; ends when the last one has left (SIGTERM, SHUTDOWN WAIT_FOR_CLIENTS).
+    pub fn stop_after_clients(&self) {
+        self.pooler.enter(Stage::WaitForClients);
+    }
+
+    /// No new clients, no more servers; ends when the last server is released (SIGINT, SHUTDOWN WAIT_FOR_SERVERS).
+    pub fn stop_after_servers(&self) {
+        crate::console::wait_for_servers(&self.pooler);
+    }
+
+    /// Ready when the pooler has stopped, whoever ordered it.
+    pub async fn stopped(&self) {
+        let mut stage = self.pooler.stage.subscribe();
+        // The sender is in the pooler that we hold.
+        let _ = stage.wait_for(|stage| *stage == Stage::Stopping).await;
+    }
+
+    /// Stops at once: clients are told and closed, controllers let go of their votes. Returns when that is done,
+    /// or after ten seconds.
+    pub async fn shutdown(&self) {
+        self.pooler.enter(Stage::Stopping);
+        self.pooler.close_clients(None, "pooler is shutting down");
+        let all = async {
+            for cluster in self.pooler.clusters.values() {
+                cluster.handle.shutdown().await;
+            }
+            while self.pooler.clients.len() > 0 {
+                self.pooler.clients.left().await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
+            tracing::warn!("some clients or controllers did not end in time");
+        }
+    }
+}

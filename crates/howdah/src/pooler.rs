@@ -1,0 +1,159 @@
+//! Everything that clients, servers and the console share. Nothing here is global: a test may run ten of them.
+//! The parts: `directory.rs` (entries and users, RELOAD), `pools.rs` (servers), `registry.rs` (clients),
+//! `maintain.rs` (what happens by time), `console.rs` (what the operator sees).
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use howdah_config::Config;
+use howdah_controller::Clock;
+use howdah_pool::GroupId;
+use howdah_protocol::auth::{Credential, Entropy};
+use howdah_session::Shared;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::entry::{Cluster, Entry};
+use crate::pools::SharedPools;
+use crate::registry::Registry;
+
+/// How far a shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Everything runs.
+    Running,
+    /// No new clients; ends when the last one has left (SHUTDOWN WAIT_FOR_CLIENTS).
+    WaitForClients,
+    /// No new clients and no new servers; ends when the last server is released.
+    WaitForServers,
+    /// Everything closes now.
+    Stopping,
+}
+
+/// An entry and a server user.
+pub(crate) type Login = (Arc<str>, Arc<str>);
+
+/// The state of one running pooler.
+#[derive(Debug)]
+pub(crate) struct Pooler {
+    pub(crate) clock: Clock,
+    pub(crate) started: SystemTime,
+    pub(crate) config: ArcSwap<Config>,
+    /// Where the configuration came from, for RELOAD.
+    pub(crate) config_file: Option<PathBuf>,
+    /// Grows with every RELOAD and SET, so that clients take the new values over.
+    pub(crate) generation: AtomicU64,
+    pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
+    pub(crate) entries: Mutex<BTreeMap<String, Arc<Entry>>>,
+    /// Pools of one server user under `max_user_connections`.
+    pub(crate) user_groups: Mutex<HashMap<Arc<str>, GroupId>>,
+    /// What logs a pool's servers in, as the last login of a client has proved it.
+    pub(crate) credentials: Mutex<HashMap<Login, Credential>>,
+    /// Numbers for an entry and server user, within which prepared statements are shared.
+    scopes: Mutex<HashMap<Login, u64>>,
+    pub(crate) pools: SharedPools,
+    pub(crate) session: Shared,
+    pub(crate) clients: Registry,
+    pub(crate) consoles: crate::console::session::Consoles,
+    /// Servers by their number in the account.
+    pub(crate) roll: crate::roll::Roll,
+    /// Clients that are logged in, by user.
+    pub(crate) user_clients: Mutex<HashMap<Arc<str>, u32>>,
+    last_id: AtomicU64,
+    process_secret: [u8; 32],
+    pub(crate) stage: watch::Sender<Stage>,
+    /// Turns of round robin over all clients.
+    pub(crate) tickets: AtomicU64,
+    /// The console's own statistics.
+    pub(crate) console_counters: crate::stats::Counters,
+    pub(crate) averages: Mutex<crate::console::Averages>,
+    /// PAUSE of everything is in force.
+    pub(crate) paused: std::sync::atomic::AtomicBool,
+    /// SUSPEND is in force.
+    pub(crate) suspended: std::sync::atomic::AtomicBool,
+}
+
+/// What a pooler is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
+    pub(crate) session: Shared,
+    pub(crate) process_secret: [u8; 32],
+}
+
+impl Pooler {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let stats_period = parts.config.settings.stats_period;
+        let pooler = Arc::new(Self {
+            clock: parts.clock,
+            started: SystemTime::now(),
+            config: ArcSwap::from_pointee(Config::default()),
+            config_file: parts.config_file,
+            generation: AtomicU64::new(0),
+            clusters: parts.clusters,
+            entries: Mutex::default(),
+            user_groups: Mutex::default(),
+            credentials: Mutex::default(),
+            scopes: Mutex::default(),
+            pools: SharedPools::new(),
+            session: parts.session,
+            clients: Registry::default(),
+            consoles: crate::console::session::Consoles::default(),
+            roll: crate::roll::Roll::default(),
+            user_clients: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            process_secret: parts.process_secret,
+            stage: watch::Sender::new(Stage::Running),
+            tickets: AtomicU64::new(0),
+            console_counters: crate::stats::Counters::default(),
+            averages: Mutex::new(crate::console::Averages::new(stats_period)),
+            paused: std::sync::atomic::AtomicBool::new(false),
+            suspended: std::sync::atomic::AtomicBool::new(false),
+        });
+        pooler.apply(parts.config);
+        pooler
+    }
+
+    /// The next number for a client or server: one counter for both, from 1, without gaps.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of an entry and server user.
+    pub(crate) fn scope(&self, entry: &Arc<str>, user: &Arc<str>) -> u64 {
+        let mut scopes = self.scopes.lock();
+        let next = scopes.len() as u64 + 1;
+        *scopes.entry((Arc::clone(entry), Arc::clone(user))).or_insert(next)
+    }
+
+    /// Randomness for one login.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub(crate) fn entropy(&self) -> Result<Entropy, getrandom::Error> {
+        let mut random = [0_u8; 32];
+        getrandom::fill(&mut random)?;
+        Ok(Entropy { random, process_secret: self.process_secret })
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// A shutdown only ever goes on, never back.
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.send_if_modified(|present| {
+            let further = stage > *present;
+            if further {
+                *present = stage;
+            }
+            further
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! A server connection as the pool keeps it, and what others may know of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use howdah_backend::{Address, Stream};
+use howdah_session::ServerSide;
+use howdah_topology::NodeId;
+use tokio::sync::Notify;
+
+/// What SHOW SERVERS and a cancel need to know.
+#[derive(Debug)]
+pub(crate) struct ServerInfo {
+    /// Its number in SHOW SERVERS; shared counter with clients.
+    pub(crate) id: u64,
+    /// Its database entry.
+    pub(crate) entry: Arc<str>,
+    /// The server user.
+    pub(crate) user: Arc<str>,
+    pub(crate) address: Address,
+    /// The node of a cluster.
+    pub(crate) node: Option<NodeId>,
+    pub(crate) local: Option<std::net::SocketAddr>,
+    pub(crate) peer: Option<std::net::SocketAddr>,
+    pub(crate) connected: SystemTime,
+    /// The backend's process id.
+    pub(crate) pid: u32,
+    /// What a CancelRequest needs.
+    pub(crate) key: Box<[u8]>,
+    /// The client that it serves; 0: none.
+    pub(crate) client: AtomicU64,
+    pub(crate) prepared: AtomicU32,
+    /// Cancel requests under way: until they have arrived the server serves nobody else
+    /// (PGBOUNCER_BEHAVIOUR.md section 11).
+    cancels: AtomicU32,
+    canceled: Notify,
+}
+
+impl ServerInfo {
+    pub(crate) fn new(
+        (id, entry, user): (u64, &Arc<str>, &Arc<str>),
+        address: Address,
+        node: Option<NodeId>,
+        server: &howdah_backend::Server,
+    ) -> Self {
+        Self {
+            id,
+            entry: Arc::clone(entry),
+            user: Arc::clone(user),
+            address,
+            node,
+            local: server.stream.local(),
+            peer: server.stream.peer(),
+            connected: SystemTime::now(),
+            pid: server.pid,
+            key: server.key.clone(),
+            client: AtomicU64::new(0),
+            prepared: AtomicU32::new(0),
+            cancels: AtomicU32::new(0),
+            canceled: Notify::new(),
+        }
+    }
+
+    /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).
+    pub(crate) fn log_name(&self) -> String {
+        format!("S-0x{:x}: {}/{}@{}", self.id, self.entry, self.user, self.address)
+    }
+
+    /// A cancel request goes out.
+    pub(crate) fn cancel_begins(&self) {
+        self.cancels.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It has arrived, or failed.
+    pub(crate) fn cancel_ends(&self) {
+        if self.cancels.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.canceled.notify_waiters();
+        }
+    }
+
+    /// Whether cancel requests are under way.
+    pub(crate) fn is_being_canceled(&self) -> bool {
+        self.cancels.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until none is.
+    pub(crate) async fn canceled(&self) {
+        loop {
+            let notified = self.canceled.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if !self.is_being_canceled() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+/// A server connection.
+#[derive(Debug)]
+pub(crate) struct ServerConn {
+    pub(crate) stream: Stream,
+    pub(crate) side: ServerSide,
+    pub(crate) info: Arc<ServerInfo>,
+    /// An incomplete frame from the server.
+    pub(crate) input: Vec<u8>,
+    /// What the socket did not take yet.
+    pub(crate) output: Vec<u8>,
+}
+
+impl ServerConn {
+    /// Whether it could serve somebody right now: nothing half read or written, and the server is still there.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        self.input.is_empty() && self.output.is_empty() && !self.stream.is_disturbed()
+    }
+
+    /// Says goodbye if the socket takes it at once, and closes. Nothing is sent behind half a frame
+    /// (PGBOUNCER_BEHAVIOUR.md section 17, fault 1).
+    pub(crate) fn close(mut self, clean: bool) {
+        if clean && self.output.is_empty() {
+            let mut out = Vec::new();
+            howdah_protocol::write::terminate(&mut out);
+            let waker = futures_util::task::noop_waker();
+            let _ = self.stream.poll_write(&mut std::task::Context::from_waker(&waker), &out);
+        }
+    }
+}
