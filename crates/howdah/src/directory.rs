@@ -34,6 +34,7 @@ impl Pooler {
     pub(crate) fn apply(self: &Arc<Self>, config: Config) {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
+        self.secrets.forget();
         self.averages.lock().set_period(config.settings.stats_period);
         let known: Vec<Arc<Entry>> = self.entries.lock().values().cloned().collect();
         for entry in known {

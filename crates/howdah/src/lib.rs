@@ -30,6 +30,7 @@ mod pooler;
 mod pools;
 mod registry;
 mod roll;
+mod secrets;
 mod server;
 mod stats;
 

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use howdah_config::Config;
@@ -20,6 +19,7 @@ use tokio::sync::watch;
 use crate::entry::{Cluster, Entry};
 use crate::pools::SharedPools;
 use crate::registry::Registry;
+use crate::secrets::Secrets;
 
 /// How far a shutdown has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,6 @@ pub(crate) type Login = (Arc<str>, Arc<str>);
 #[derive(Debug)]
 pub(crate) struct Pooler {
     pub(crate) clock: Clock,
-    pub(crate) started: SystemTime,
     pub(crate) config: ArcSwap<Config>,
     /// Where the configuration came from, for RELOAD.
     pub(crate) config_file: Option<PathBuf>,
@@ -65,6 +64,7 @@ pub(crate) struct Pooler {
     pub(crate) user_clients: Mutex<HashMap<Arc<str>, u32>>,
     last_id: AtomicU64,
     process_secret: [u8; 32],
+    pub(crate) secrets: Secrets,
     pub(crate) stage: watch::Sender<Stage>,
     /// Turns of round robin over all clients.
     pub(crate) tickets: AtomicU64,
@@ -92,7 +92,6 @@ impl Pooler {
         let stats_period = parts.config.settings.stats_period;
         let pooler = Arc::new(Self {
             clock: parts.clock,
-            started: SystemTime::now(),
             config: ArcSwap::from_pointee(Config::default()),
             config_file: parts.config_file,
             generation: AtomicU64::new(0),
@@ -109,6 +108,7 @@ impl Pooler {
             user_clients: Mutex::default(),
             last_id: AtomicU64::new(0),
             process_secret: parts.process_secret,
+            secrets: Secrets::default(),
             stage: watch::Sender::new(Stage::Running),
             tickets: AtomicU64::new(0),
             console_counters: crate::stats::Counters::default(),

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use howdah_pool::{
-    Abandoned, Checkout, CloseReason, Effect, Failure, Lease, PoolId, Pools, Refusal, Return, ServerId,
-    WaiterId,
+    Abandoned, Checkout, Effect, Failure, Lease, PoolId, Pools, Refusal, Return, ServerId, WaiterId,
 };
 use howdah_topology::{NodeId, Time};
 use parking_lot::Mutex;
@@ -68,7 +67,6 @@ pub(crate) struct SharedPools {
 pub(crate) struct Leased {
     pooler: Arc<Pooler>,
     server: ServerId,
-    pub(crate) pool: PoolId,
     conn: Option<Box<ServerConn>>,
     pub(crate) check_due: bool,
 }
@@ -142,7 +140,6 @@ impl Pooler {
         Leased {
             pooler: Arc::clone(self),
             server: lease.server,
-            pool: lease.pool,
             conn: Some(lease.conn),
             check_due: lease.check_due,
         }
@@ -245,6 +242,3 @@ impl Drop for Leased {
         }
     }
 }
-
-/// Closing reasons of our own.
-pub(crate) const GONE: CloseReason = CloseReason::Because("server conn crashed?");

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use howdah_failover::Report;
 use howdah_pool::PoolId;
 use howdah_session::{Chosen, Moment, NoNode, Plan, choose};
-use howdah_topology::{NodeId, Time};
+use howdah_topology::NodeId;
 
 use super::Client;
 use super::end::End;
@@ -272,10 +272,5 @@ impl Client {
             }
             None => Err(End::refused("no server of the cluster can be reached")),
         }
-    }
-
-    /// Since when the client asks for what it waits for.
-    pub(super) fn asked(&self) -> Time {
-        self.asked
     }
 }

@@ -31,10 +31,13 @@ pub(crate) fn with<R>(turn: impl FnOnce(&mut Buffers) -> R) -> R {
     BUFFERS.with(|buffers| {
         let mut buffers = buffers.borrow_mut();
         let result = turn(&mut buffers);
-        for scratch in [&mut 0, &mut 1] {
-            let vec = if *scratch == 0 { &mut buffers.to_server } else { &mut buffers.to_client };
-            if vec.capacity() > KEEP_UP_TO { *vec = Vec::new() } else { vec.clear() }
-        }
+        clear(&mut buffers.to_server);
+        clear(&mut buffers.to_client);
         result
     })
+}
+
+/// Empties a scratch buffer; a large one gives its memory back.
+fn clear(scratch: &mut Vec<u8>) {
+    if scratch.capacity() > KEEP_UP_TO { *scratch = Vec::new() } else { scratch.clear() }
 }

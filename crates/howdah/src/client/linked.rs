@@ -52,10 +52,10 @@ impl Client {
     fn step(&mut self, cx: &mut Context<'_>, link: &mut Link) -> Step {
         let mut progress = self.flush_both(cx, link)?;
         if link.lease.conn().output.is_empty() && (link.input_ready || !link.client_waits) {
-            progress |= buffers::with(|buffers| self.from_client(cx, link, buffers))?;
+            progress |= buffers::with(|buffers| self.take_from_client(cx, link, buffers))?;
         }
         if self.output.is_empty() {
-            progress |= buffers::with(|buffers| self.from_server(cx, link, buffers))?;
+            progress |= buffers::with(|buffers| self.take_from_server(cx, link, buffers))?;
         }
         Ok(progress)
     }
@@ -85,7 +85,7 @@ impl Client {
         Ok(progress)
     }
 
-    fn from_client(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
+    fn take_from_client(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
         let mut held = std::mem::take(&mut self.input);
         let mut read = 0;
         if !std::mem::take(&mut link.input_ready) {
@@ -143,7 +143,7 @@ impl Client {
         self.info.enter(Phase::Query, now);
     }
 
-    fn from_server(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
+    fn take_from_server(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
         let conn = link.lease.conn();
         let read = match conn.stream.poll_read(cx, &mut buffers.read) {
             Poll::Pending => return Ok(false),

@@ -207,9 +207,12 @@ impl Newcomer {
         // A user with an empty secret exists, but no password is right.
         let secret =
             config.auth_users.get(&asked.user).filter(|secret| method == Method::Trust || !secret.is_empty());
-        let secret = secret.map(|secret| Secret::parse(secret.expose()));
         let entropy = self.pooler.entropy().map_err(|error| End::refused(error.to_string()))?;
         let iterations = NonZeroU32::new(config.settings.scram_iterations).unwrap_or(NonZeroU32::MIN);
+        let secret = secret.map(|secret| {
+            let secret = Secret::parse(secret.expose());
+            self.pooler.secrets.for_login((method, &asked.user), secret, &entropy, iterations)
+        });
         let mut login = ClientLogin::new(method, asked.user.as_bytes(), secret, entropy, iterations);
         let mut out = Vec::new();
         let mut progress = login.start(&mut out).map_err(|error| End::refused(error.to_string()))?;
