@@ -100,11 +100,10 @@ async fn rounds(
             },
             tag => console.refuse(tag, &mut out),
         };
+        // PgBouncer counts the console's commands, but not its bytes.
         let counters = &client.pooler.console_counters;
         counters.queries.add(1);
         counters.transactions.add(1);
-        counters.received.add(body.len() as u64 + 5);
-        counters.sent.add(out.len() as u64);
         client.send(&out).await?;
         if outcome == ConsoleOutcome::Close {
             return Err(End::Silent);
