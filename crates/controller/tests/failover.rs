@@ -253,3 +253,37 @@ async fn shutdown_gives_the_votes_and_the_sessions_back() {
     }
     assert!(handle.command(Command::Resume).await.is_err());
 }
+
+/// The dead primary is made anew as a standby, and then the new primary dies: twice, so that every node was both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failovers_in_a_row_with_the_dead_node_rebuilt_between() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    cluster.node(0).psql("CREATE TABLE t (i int)").await.unwrap();
+    for round in 0..3 {
+        let before = handle.topology();
+        let old = before.primary.unwrap();
+        let dead = cluster.node(usize::from(old.0));
+        dead.psql(&format!("INSERT INTO t VALUES ({round})")).await.unwrap();
+        let killed = Instant::now();
+        dead.kill9().unwrap();
+        let after =
+            until(&handle, "another node is the primary", |t| is_open(t) && t.primary != Some(old)).await;
+        println!("round {round}: kill -9 to the open gate: {:?}", killed.elapsed());
+        assert!(after.epoch.unwrap().is_newer_than(&before.epoch.unwrap()));
+        let elected = cluster.node(usize::from(after.primary.unwrap().0));
+        let rows = elected.value("SELECT count(*) FROM t").await.unwrap();
+        assert_eq!(rows, (round + 1).to_string(), "an acknowledged row is missing");
+        cluster.rebuild(usize::from(old.0), elected).await.unwrap();
+        until(&handle, "the rebuilt node is a replica again, and both are in the list", |t| {
+            let back = |n: &howdah_topology::Node| {
+                n.attached && n.is_routable_replica() && n.sync != SyncState::Async
+            };
+            is_open(t) && t.nodes.iter().filter(|n| Some(n.id) != t.primary).all(back)
+        })
+        .await;
+    }
+    assert_eq!(handle.failovers().len(), 3);
+    handle.shutdown().await;
+}

@@ -94,7 +94,11 @@ impl Machine {
             return None;
         }
         let first = list.is_async() || list.is_nobody();
-        (first || quorum::change_is_safe(list, &names)).then_some(Target::Longer(names, why))
+        if first || quorum::growth_is_safe(list, &names) {
+            return Some(Target::Longer(names, why));
+        }
+        // A greater k may make the quorum smaller: then it is used before the voters are told, like a shorter list.
+        quorum::change_is_safe(list, &names).then_some(Target::Shorter(names, why))
     }
 
     /// Whether nobody of this name has streamed for `member_timeout`.

@@ -40,9 +40,20 @@ pub fn change_is_safe(old: &SyncNames, new: &SyncNames) -> bool {
     let (Some(old_quorum), Some(new_quorum)) = (of_names(old), of_names(new)) else {
         return false;
     };
-    let shared = old.names.iter().filter(|n| new.contains(n)).count();
-    let sides = Sides { shared, left_only: old.names.len() - shared, right_only: new.names.len() - shared };
+    let sides = Sides::of(old, new);
     sides.always_meet(old_quorum, new.k) && sides.always_meet(old_quorum, new_quorum)
+}
+
+/// Whether the list may grow from `old` to `new` when enough of the old voters are told of it *before* the primary uses
+/// it, so that nobody can be elected by the old list any more ([`meeting`]): until it is used, every new quorum must meet
+/// every set that can acknowledge under the old list, and, while the voters are being told, every old quorum.
+#[must_use]
+pub fn growth_is_safe(old: &SyncNames, new: &SyncNames) -> bool {
+    let (Some(old_quorum), Some(new_quorum)) = (of_names(old), of_names(new)) else {
+        return false;
+    };
+    let sides = Sides::of(old, new);
+    sides.always_meet(old.k, new_quorum) && sides.always_meet(old_quorum, new_quorum)
 }
 
 /// Two lists of names, by what they share.
@@ -54,6 +65,11 @@ struct Sides {
 }
 
 impl Sides {
+    fn of(old: &SyncNames, new: &SyncNames) -> Sides {
+        let shared = old.names.iter().filter(|n| new.contains(n)).count();
+        Sides { shared, left_only: old.names.len() - shared, right_only: new.names.len() - shared }
+    }
+
     /// Whether every `left` names of the one list and every `right` names of the other have one in common: even when
     /// both take what is not shared first, what is left of them does not fit into the shared ones side by side.
     fn always_meet(self, left: usize, right: usize) -> bool {

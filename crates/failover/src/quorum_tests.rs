@@ -1,7 +1,7 @@
 //! The formulas against every set of names, for all small numbers.
 
 use crate::members::{Method, SyncNames};
-use crate::quorum::{change_is_safe, meeting, of_names, quorum};
+use crate::quorum::{change_is_safe, growth_is_safe, meeting, of_names, quorum};
 
 fn list(mask: u32, k: usize) -> SyncNames {
     let names = (0..6).filter(|i| mask & (1 << i) != 0).map(|i| format!("n{i}")).collect();
@@ -70,14 +70,38 @@ fn the_changes_that_happen_are_safe() {
     let parse = |t: &str| t.parse::<SyncNames>().unwrap();
     for (old, new) in [
         ("FIRST 1 (b, c)", "FIRST 1 (c)"),
-        ("FIRST 1 (c)", "FIRST 1 (c, a)"),
         ("ANY 2 (a, b, c)", "ANY 2 (a, b)"),
         ("ANY 2 (a, b)", "ANY 1 (a, b)"),
-        ("FIRST 1 (a, b)", "FIRST 1 (a, b, c)"),
+        ("ANY 1 (a, b, c)", "ANY 2 (a, b, c)"),
     ] {
         assert!(change_is_safe(&parse(old), &parse(new)), "{old} -> {new}");
     }
     for (old, new) in [("FIRST 1 (b)", "FIRST 1 (c)"), ("FIRST 1 (a)", "")] {
         assert!(!change_is_safe(&parse(old), &parse(new)), "{old} -> {new}");
+    }
+}
+
+#[test]
+fn a_list_grows_when_the_voters_know_before_it_is_used() {
+    let parse = |t: &str| t.parse::<SyncNames>().unwrap();
+    for (old, new) in [("FIRST 1 (c)", "FIRST 1 (c, a)"), ("FIRST 1 (a, b)", "FIRST 1 (a, b, c)")] {
+        assert!(growth_is_safe(&parse(old), &parse(new)), "{old} -> {new}");
+        // Used at once it would not be: a voter of the old list could be elected without the one that acknowledged.
+        assert!(!change_is_safe(&parse(old), &parse(new)), "{old} -> {new}");
+    }
+    // With k raised the quorum is smaller: told first, two voters could be elected without the third, which alone
+    // has acknowledged under the old list.
+    assert!(!growth_is_safe(&parse("ANY 1 (a, b, c)"), &parse("ANY 2 (a, b, c)")));
+    for (old_mask, new_mask) in (1..32u32).flat_map(|a| (1..32u32).map(move |b| (a, b))) {
+        for old_k in 1..=old_mask.count_ones() as usize {
+            for new_k in 1..=new_mask.count_ones() as usize {
+                let (old, new) = (list(old_mask, old_k), list(new_mask, new_k));
+                let old_q = quorum(old.names.len(), old_k);
+                let new_q = quorum(new.names.len(), new_k);
+                let truth =
+                    all_meet(old_mask, old_k, new_mask, new_q) && all_meet(old_mask, old_q, new_mask, new_q);
+                assert_eq!(growth_is_safe(&old, &new), truth, "{old} -> {new}");
+            }
+        }
     }
 }
