@@ -2,6 +2,9 @@
 //!
 //! Times are printed, never asserted beyond a generous deadline: the machine that runs the tests may be loaded.
 
+// The helpers of a test may panic as the test itself may.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -286,4 +289,59 @@ async fn failovers_in_a_row_with_the_dead_node_rebuilt_between() {
     }
     assert_eq!(handle.failovers().len(), 3);
     handle.shutdown().await;
+}
+
+/// A primary that says nothing for long enough is replaced; when it wakes up it finds that it reigns no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_primary_is_replaced_and_never_routed_to_again() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    let old = cluster.node(0);
+    old.psql("CREATE TABLE t (i int)").await.unwrap();
+    let writer = old.connect().await.unwrap();
+    let frozen = Instant::now();
+    old.freeze().unwrap();
+    let after =
+        until(&handle, "another node is the primary", |t| is_open(t) && t.primary != Some(NodeId(0))).await;
+    println!("freeze to the open gate: {:?}", frozen.elapsed());
+    let elected = cluster.node(usize::from(after.primary.unwrap().0));
+    elected.psql("INSERT INTO t VALUES (1)").await.unwrap();
+
+    let late = tokio::spawn(async move { writer.batch_execute("INSERT INTO t VALUES (2)").await });
+    old.thaw();
+    let seen = until(&handle, "the old primary is seen again", |t| {
+        t.nodes[0].state == howdah_topology::NodeState::Returning
+    })
+    .await;
+    assert_eq!(seen.primary, after.primary);
+    assert!(!seen.nodes[0].is_routable_replica(), "reads may not go to a former primary");
+    wait_until("the old primary to be read-only", PATIENCE, || async {
+        setting(old, "default_transaction_read_only").await == "on"
+    })
+    .await
+    .unwrap();
+    assert!(late.await.unwrap().is_err(), "the old primary acknowledged a write of its own");
+    handle.shutdown().await;
+}
+
+/// Two poolers before one cluster: one of them promotes, the other one follows, and nobody promotes twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_poolers_agree_on_one_failover() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let (first, second) = (manage(&cluster).await, manage(&cluster).await);
+    wait_for_members(&cluster).await;
+    let killed = Instant::now();
+    cluster.node(0).kill9().unwrap();
+    let moved = |t: &Topology| is_open(t) && t.primary.is_some_and(|p| p != NodeId(0));
+    let one = until(&first, "another node is the primary", moved).await;
+    let two = until(&second, "another node is the primary", moved).await;
+    println!("kill -9 to both gates open: {:?}", killed.elapsed());
+    assert_eq!((one.primary, one.epoch), (two.primary, two.epoch));
+    assert_eq!(one.epoch.unwrap().timeline, 2, "there was more than one promotion");
+    let other = cluster.node(if one.primary == Some(NodeId(1)) { 2 } else { 1 });
+    assert!(other.is_standby().await.unwrap());
+    cluster.wait_streaming().await.unwrap();
+    first.shutdown().await;
+    second.shutdown().await;
 }
