@@ -7,6 +7,10 @@
 //!   order's limit. Standing probes and every action marked **(control)** go through it, so that a pooler that
 //!   was frozen, and whose session the server ended, does nothing on that node. An action marked **(second)** goes
 //!   through another connection, because the control session must not be blocked by a poll.
+//! - **The voting session.** The session in which a [`Action::Lock`] was granted is the only one for every later
+//!   (control) action on that node but `Probe`, `Lock` and `Unlock`, until the next `Lock`. When it has ended, those
+//!   are answered [`ActionError::SessionLost`], also when a probe has opened a new control session since: nothing is
+//!   in the new one that kept others away in between.
 //! - **Answers.** Every order is answered once, by [`crate::Event::ActionDone`] (probes by their own two events).
 //!   An order not answered within [`Order::within`] is lost to the machine: it asks again under a new id or
 //!   halts, and a late answer is ignored. An order may therefore be carried out twice, also at the same time, and

@@ -61,9 +61,11 @@ impl Machine {
             Guard::FenceFailed => idle,
             Guard::Elected => idle && self.elect().is_ok(),
             Guard::ElectFailed => idle && self.elect().is_err(),
-            Guard::RepointDone => idle && !matches!(result("write names"), Some(Err(_))),
+            Guard::RepointDone => {
+                idle && !matches!(result("write names"), Some(Err(_))) && self.leases_are_out()
+            }
             Guard::NamesFailed => idle && matches!(result("write names"), Some(Err(_))),
-            Guard::VotesConfirmed => idle && self.votes_confirmed() && self.leases_are_out(),
+            Guard::VotesConfirmed => idle && self.votes_confirmed(),
             Guard::OutOfRecovery => {
                 matches!(result("await promoted"), Some(Ok(Done::Promoted { sample })) if !sample.in_recovery)
             }

@@ -87,6 +87,10 @@ impl Machine {
         if self.fault == crate::fault::Fault::ShrinkAtOnce {
             return true;
         }
+        if names.is_nobody() {
+            // Nobody can be promoted by such a list.
+            return true;
+        }
         let (Some(reign), Some((_, reached))) = (&self.reign, self.job.as_ref().and_then(|j| j.reached))
         else {
             return false;

@@ -130,7 +130,8 @@ impl Machine {
                 (names, "the list of names is to be written for the first time".to_owned()),
             );
         };
-        if sample.sync_names != members.sync {
+        let own = self.node_spec(id).is_some_and(|n| members.sync.contains(&n.application_name));
+        if sample.sync_names != members.sync && !own {
             let why = "the primary does not use the list of names".to_owned();
             let names = members.sync.clone();
             return Some(Job::new(why, [id]).then(id, Action::WriteNames { names }));
