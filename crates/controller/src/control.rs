@@ -124,9 +124,16 @@ impl Control {
         self.line.as_mut().ok_or(ActionError::SessionLost)
     }
 
+    /// The line, if the vote was granted in it: a session that a probe has opened since holds nothing that kept
+    /// others away in between, so nothing is changed through it.
+    fn voting(&mut self) -> Result<&mut Line, ActionError> {
+        let votes = self.votes;
+        self.standing().and_then(|line| if votes { Ok(line) } else { Err(ActionError::SessionLost) })
+    }
+
     /// The first half of a fence is ours; the second only looks, and must not keep the session busy.
     async fn fence(&mut self, id: ActionId, record: &howdah_failover::FenceRecord, deadline: Instant) {
-        let written = match self.standing() {
+        let written = match self.voting() {
             Ok(line) => actions::fence::write(line, record, deadline).await,
             Err(e) => Err(e),
         };
@@ -143,7 +150,10 @@ impl Control {
     async fn carry_out(&mut self, action: &Action, deadline: Instant) -> Result<Done, ActionError> {
         let link = Arc::clone(&self.link);
         let all = Arc::clone(&self.all);
-        let line = self.standing()?;
+        let line = match action {
+            Action::Lock | Action::Unlock => self.standing()?,
+            _ => self.voting()?,
+        };
         match action {
             Action::Lock => {
                 let (granted, sample) =

@@ -33,6 +33,8 @@ mod actions_tests;
 #[cfg(test)]
 mod conninfo_tests;
 #[cfg(test)]
+mod control_tests;
+#[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
 mod setup_sql_tests;
