@@ -302,6 +302,25 @@ async fn a_frozen_node_is_silent_and_answers_late_questions_in_order() {
     assert_eq!(ask::value(&mut on, "SELECT 3", soon()).await.unwrap().as_deref(), Some("3"));
 }
 
+#[tokio::test]
+async fn a_slot_is_made_where_the_node_is_pointed_at() {
+    let cluster = Cluster::builder().replicas(2).start().await.unwrap();
+    let mut config = config(&cluster);
+    config.nodes[2].slot = Some("node2".to_owned());
+    let (sender, _reports) = mpsc::channel(8);
+    let links = links(&config, &sender);
+    let mut on = line(&links[2]).await;
+    for _ in 0..2 {
+        actions::repoint::repoint(&mut on, &links[2], &links, NodeId(1), soon()).await.unwrap();
+    }
+    let active = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'node2' AND active";
+    wait_until("the cascading standby to use its slot", DEFAULT_DEADLINE, || async {
+        cluster.node(1).value(active).await.unwrap() == "1"
+    })
+    .await
+    .unwrap();
+}
+
 /// The role of `setup_sql` may do every action, and no more is granted than that.
 #[tokio::test]
 async fn the_role_of_setup_sql_suffices() {

@@ -21,7 +21,7 @@ pub struct NodeConfig {
     pub weight: u32,
     /// Never promoted.
     pub nofailover: bool,
-    /// Physical replication slot that the node streams through.
+    /// Physical replication slot that the node streams through; `None`: the one that it has, if any.
     pub slot: Option<String>,
     /// The `application_name` of its replication; `None`: learnt from its `primary_conninfo`.
     pub application_name: Option<String>,
@@ -58,7 +58,7 @@ pub struct ControllerConfig {
     pub user: String,
     /// Its password, where one is needed.
     pub password: Option<String>,
-    /// Database of Howdah's own connections. The votes are always taken in `postgres`, whatever this says: the
+    /// Database of Howdah's own connections but the control sessions: votes are always taken in `postgres`, for the
     /// space of advisory locks is one a database (FAILOVER_PROTOCOL.md §4).
     pub dbname: String,
     /// Who promotes.
@@ -73,8 +73,6 @@ pub struct ControllerConfig {
     pub member_timeout: Duration,
     /// A primary is handed out only if a quorum was seen to follow it within this time.
     pub primary_lease: Duration,
-    /// How long work may be held: a failover that takes longer is called off where that is still possible.
-    pub failover_hold: Duration,
     /// What is done when the last synchronous standby stays away: `true` is `on_last_node = degrade`.
     pub degrade_on_last_node: bool,
     /// Standbys that a commit waits for once there are enough of them, where Howdah has lowered the number.
@@ -107,7 +105,6 @@ impl ControllerConfig {
             restart_grace: Duration::from_secs(2),
             member_timeout: Duration::from_secs(10),
             primary_lease: Duration::from_secs(2),
-            failover_hold: Duration::from_secs(30),
             degrade_on_last_node: false,
             sync_standbys: 1,
             max_lost_bytes: 1 << 20,

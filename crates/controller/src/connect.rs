@@ -87,6 +87,13 @@ impl Target {
         Self { node, config, limit, reports }
     }
 
+    /// The same node in another database.
+    pub(crate) fn in_database(&self, dbname: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(dbname);
+        other
+    }
+
     /// Opens a session within the limit. When it ends without our doing, the node is reported.
     pub(crate) async fn open(&self) -> Result<Session, ProbeFailure> {
         match tokio::time::timeout(self.limit, self.config.connect(NoTls)).await {

@@ -46,9 +46,10 @@ impl NodeLink {
         reports: ReportSender,
     ) -> Result<(Self, mpsc::Receiver<Timed>), deadpool_postgres::BuildError> {
         let target = Target::new(settings, id, &config, reports);
+        let second = target.in_database(&settings.dbname);
         let manager = Manager::from_connect(
-            target.config.clone(),
-            target.clone(),
+            second.config.clone(),
+            second,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let limit = Some(settings.probe_timeout);

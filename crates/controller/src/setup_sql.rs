@@ -60,6 +60,8 @@ pub fn setup_sql(major: u32, mode: Mode, role: &str) -> String {
         return sql;
     }
     let _ = writeln!(sql, "GRANT pg_signal_backend TO {role};");
+    sql.push_str("-- Only where the standbys use replication slots, which Howdah makes on the node that is promoted:\n");
+    let _ = writeln!(sql, "-- ALTER ROLE {role} REPLICATION;");
     for function in FUNCTIONS {
         let _ = writeln!(sql, "GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {role};");
     }

@@ -43,7 +43,6 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     config.restart_grace = cluster.restart_grace;
     config.member_timeout = cluster.member_timeout;
     config.primary_lease = cluster.primary_lease;
-    config.failover_hold = cluster.failover_hold;
     config.degrade_on_last_node = cluster.on_last_node == howdah_config::OnLastNode::Degrade;
     config.max_lost_bytes = cluster.max_lost_bytes;
     config.bootstrap = cluster.bootstrap;

@@ -29,7 +29,7 @@ pub(crate) async fn repoint<A: Ask>(
     if let Some(name) = &link.config.application_name {
         conninfo.set("application_name", name);
     }
-    make_slot(on, upstream, deadline).await?;
+    prepare_slot(on, link, upstream, deadline).await?;
     settings::alter(on, "primary_conninfo", &conninfo.to_string(), deadline).await?;
     Ok(Done::Written)
 }
@@ -47,19 +47,29 @@ async fn own_conninfo<A: Ask>(on: &mut A, deadline: Instant) -> Result<String, A
     })
 }
 
-/// Makes the node's replication slot on its new upstream, if it uses one.
-async fn make_slot<A: Ask>(on: &mut A, upstream: &NodeLink, deadline: Instant) -> Result<(), ActionError> {
-    let slot =
+/// Makes the node's replication slot on its new upstream, if it uses one, and lets the node use the one that the
+/// settings name.
+async fn prepare_slot<A: Ask>(
+    on: &mut A,
+    link: &NodeLink,
+    upstream: &NodeLink,
+    deadline: Instant,
+) -> Result<(), ActionError> {
+    let present =
         ask::value(on, "SELECT current_setting('primary_slot_name')", deadline).await?.unwrap_or_default();
+    let slot = link.config.slot.clone().unwrap_or_else(|| present.clone());
     if slot.is_empty() {
         return Ok(());
     }
-    let slot = settings::literal(&slot)?;
+    let quoted = settings::literal(&slot)?;
     let make = format!(
-        "SELECT pg_create_physical_replication_slot({slot}, true) \
-         WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})"
+        "SELECT pg_create_physical_replication_slot({quoted}, true) \
+         WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {quoted})"
     );
     let mut second = upstream.second().await?;
     second.ask(&make, deadline).await?;
+    if slot != present {
+        settings::alter(on, "primary_slot_name", &slot, deadline).await?;
+    }
     Ok(())
 }
