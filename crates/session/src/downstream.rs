@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use howdah_protocol::frame::{self, Direction, HEADER_LEN, Header, Limits, WIRE_MAX};
-use howdah_protocol::read::{self, TransactionStatus};
+use howdah_protocol::read::{self, ErrorFields, TransactionStatus};
 use howdah_topology::Time;
 
 use crate::error::ServerFault;
 use crate::request::{Request, Undo};
+use crate::retry::HOLD_UP_TO;
 use crate::server::ServerSide;
 use crate::session::{PoolMode, Session, Shared};
 use crate::upstream::{Run, STREAM_FRAMES_ABOVE};
@@ -41,6 +42,8 @@ pub struct ServerTurn {
     pub pass: Range<usize>,
     /// What it means for the link.
     pub signal: Signal,
+    /// What stood behind the part that was taken: the server connection is of no use any more.
+    pub fault: Option<ServerFault>,
 }
 
 /// The caller's moment and buffer.
@@ -53,13 +56,16 @@ struct Turn<'s, 'i> {
     at: usize,
     now: Time,
     signal: Signal,
+    /// An answer has just ended behind which another one begins that is held back.
+    boundary: bool,
 }
 
 impl Session {
     /// Takes server bytes that begin at a frame boundary, or in the rest of a frame that was begun before.
     ///
     /// # Errors
-    /// The server connection is of no use any more; what was handled before stays handled.
+    /// The server connection is of no use any more, and nothing of the input was handled. What stands before
+    /// a fault is handled first, and the fault comes with it ([`ServerTurn::fault`]).
     pub fn from_server(
         &mut self,
         server: &mut ServerSide,
@@ -68,28 +74,38 @@ impl Session {
         to_client: &mut Vec<u8>,
     ) -> Result<ServerTurn, ServerFault> {
         let run = Run::new(input);
-        let mut turn =
-            Turn { session: self, server, shared, run, to_client, at: 0, now, signal: Signal::None };
-        turn.frames()?;
+        let (at, signal, boundary) = (0, Signal::None, false);
+        let mut turn = Turn { session: self, server, shared, run, to_client, at, now, signal, boundary };
+        let fault = turn.frames().err();
         let Turn { server, run, to_client, at, signal, .. } = turn;
-        let pass = if server.retry.is_armed() {
-            // Nothing is decided yet: what has come so far is held back.
-            let mut held = std::mem::take(&mut server.retry.held);
-            let pass = run.finish(at, &mut held);
-            held.extend_from_slice(&input[pass]);
-            server.retry.held = held;
-            at..at
-        } else {
-            run.finish(at, to_client)
-        };
-        Ok(ServerTurn { consumed: at, pass, signal })
+        match fault {
+            Some(fault) if at == 0 => return Err(fault),
+            fault => {
+                let pass = pass(server, run, at, to_client);
+                Ok(ServerTurn { consumed: at, pass, signal, fault })
+            }
+        }
     }
+}
+
+/// The part of the input that the client may see now, unless it was copied to `to_client`.
+fn pass(server: &mut ServerSide, mut run: Run<'_>, at: usize, to_client: &mut Vec<u8>) -> Range<usize> {
+    if !server.is_armed() {
+        return run.finish(at, to_client);
+    }
+    // Nothing is decided yet: what has come so far is held back.
+    run.cut(at, at, &mut server.retry.held);
+    if server.retry.held.len() > HOLD_UP_TO && !server.retry.refused {
+        server.disarm(to_client);
+    }
+    at..at
 }
 
 impl Turn<'_, '_> {
     fn frames(&mut self) -> Result<(), ServerFault> {
         let limits = Limits { max_frame: WIRE_MAX };
         self.rest_of_frame();
+        self.own_replies();
         while self.server.stream_left == 0 {
             let rest = &self.run.input[self.at..];
             let Some(header) = frame::header(Direction::FromServer, &limits, rest)? else { break };
@@ -102,11 +118,10 @@ impl Turn<'_, '_> {
             self.server.stream_left = header.len;
             self.server.stream_hidden = hidden || self.server.retry.refused;
             self.rest_of_frame();
-            if matches!(self.server.requests.head(), Some(Request::Reply { .. }))
-                && self.server.stream_left == 0
-            {
-                self.own_replies();
+            if std::mem::take(&mut self.boundary) {
+                self.run.cut(self.at, self.at, self.to_client);
             }
+            self.own_replies();
         }
         Ok(())
     }
@@ -132,22 +147,23 @@ impl Turn<'_, '_> {
 
     /// What stands before the present frame goes out; the run begins again at `resume`.
     fn cut(&mut self, resume: usize) {
-        let out =
-            if self.server.retry.is_armed() { &mut self.server.retry.held } else { &mut *self.to_client };
+        let out = if self.server.is_armed() { &mut self.server.retry.held } else { &mut *self.to_client };
         self.run.cut(self.at, resume, out);
     }
 
+    /// Replies of our own that stand behind what has just been answered, once its last byte has passed.
     fn own_replies(&mut self) {
+        if self.server.stream_left > 0 || !matches!(self.server.requests.head(), Some(Request::Reply { .. }))
+        {
+            return;
+        }
         self.cut(self.at);
-        let armed = self.server.retry.is_armed();
-        let mut held = std::mem::take(&mut self.server.retry.held);
-        self.server.due_replies(if armed { &mut held } else { self.to_client });
-        self.server.retry.held = held;
+        self.server.due_replies(self.to_client);
     }
 
     /// The client sees an answer that cannot be taken back: from here on there is nothing to try again.
     fn decide(&mut self) {
-        if self.server.retry.is_armed() && !self.server.retry.refused {
+        if !self.server.retry.refused && self.server.is_armed() {
             self.cut(self.at);
             self.server.disarm(self.to_client);
         }
@@ -164,7 +180,7 @@ impl Turn<'_, '_> {
             b'Z' => self.ready(body),
             b'C' | b'I' | b's' => {
                 self.decide();
-                self.complete(header.tag, body);
+                self.complete(header.tag, body, head_hidden);
                 Ok(head_hidden)
             }
             b'1' | b'2' | b'3' => self.acknowledged(header.tag),
@@ -175,23 +191,26 @@ impl Turn<'_, '_> {
                 Ok(head_hidden)
             }
             b'E' => self.error(body, whole),
-            b'S' => self.parameter(body),
+            b'S' if whole => self.parameter(body),
             b'G' | b'W' | b'H' => {
                 self.decide();
                 self.copy_begins(header.tag);
                 Ok(head_hidden)
             }
-            b't' | b'V' | b'c' | b'N' => Ok(head_hidden),
+            b't' | b'V' | b'c' | b'N' | b'S' => Ok(head_hidden),
             b'A' => Ok(false),
             tag => Err(ServerFault::Unexpected { tag }),
         }
     }
 
     fn copy_begins(&mut self, tag: u8) {
-        if tag != b'H' {
-            self.server.copy_in = true;
-            self.server.requests.forget_sync_after_execute();
+        if tag == b'H' {
+            return;
         }
+        self.server.copy_in = !self.server.requests.copy_begins();
+        // A Sync that was ignored did not end the batch.
+        self.server.batch_open |= matches!(self.server.requests.head(), Some(Request::Execute))
+            && !self.server.requests.has_ended_group();
     }
 
     fn acknowledged(&mut self, tag: u8) -> Result<bool, ServerFault> {
@@ -209,7 +228,7 @@ impl Turn<'_, '_> {
     }
 
     /// CommandComplete, EmptyQueryResponse, PortalSuspended.
-    fn complete(&mut self, tag: u8, body: &[u8]) {
+    fn complete(&mut self, tag: u8, body: &[u8], hidden: bool) {
         if matches!(self.server.requests.head(), Some(Request::Execute)) {
             self.server.requests.pop();
         }
@@ -218,35 +237,56 @@ impl Turn<'_, '_> {
         if tag == b'C' && (body == b"DISCARD ALL\0" || body == b"DEALLOCATE ALL\0") {
             self.server.names.clear();
             self.session.names = Default::default();
+            if let Some(routing) =
+                self.session.routing.as_mut().filter(|_| body == b"DISCARD ALL\0" && !hidden)
+            {
+                routing.discarded();
+            }
         }
     }
 
     fn ready(&mut self, body: &[u8]) -> Result<bool, ServerFault> {
         let status = read::ready_for_query(body)?;
-        let Some(request) = self.server.requests.pop().filter(Request::ends_with_ready) else {
+        if !self.server.requests.head().is_some_and(Request::ends_with_ready) {
             return Err(ServerFault::Unexpected { tag: b'Z' });
-        };
+        }
         self.decide();
         let server = &mut *self.server;
+        let group = server.requests.answering();
+        let hidden = server.requests.pop().is_some_and(|request| request.is_hidden());
         server.status = status;
         server.copy_in = false;
+        server.error_told = false;
+        if server.requests.is_empty() {
+            server.commit_in_flight = false;
+            server.portal_ends &= status != TransactionStatus::Idle;
+        }
         if server.retry.refused {
             if server.requests.is_empty() {
                 self.signal = Signal::Retry;
             }
             return Ok(true);
         }
-        if request.is_hidden() {
+        server.retry.answered(group);
+        self.boundary = server.is_armed();
+        if hidden {
             self.session.vars_applied(server);
             return Ok(true);
         }
+        self.answered(status);
+        Ok(false)
+    }
+
+    /// The client sees the end of one of its own requests.
+    fn answered(&mut self, status: TransactionStatus) {
+        let server = &mut *self.server;
         self.session.tally.queries += 1;
-        if status == TransactionStatus::Idle {
-            self.session.tally.transactions += 1;
-            server.commit_in_flight = false;
-        }
-        if server.executed && !server.is_replica {
-            self.session.touched_primary(self.now);
+        self.session.tally.transactions += u32::from(status == TransactionStatus::Idle);
+        if let Some(routing) = &mut self.session.routing {
+            routing.forgive();
+            if server.executed && !server.is_replica {
+                routing.touched_primary(self.now);
+            }
         }
         server.executed = server.is_busy();
         self.signal =
@@ -257,7 +297,6 @@ impl Turn<'_, '_> {
             } else {
                 Signal::None
             };
-        Ok(false)
     }
 
     fn error(&mut self, body: &[u8], whole: bool) -> Result<bool, ServerFault> {
@@ -271,26 +310,41 @@ impl Turn<'_, '_> {
         let fields = read::error_or_notice(if whole { body } else { &beginning })?;
         let severity = fields.severity_nonlocalized.or(fields.severity).unwrap_or_default();
         let code = fields.code.unwrap_or_default();
+        let message = || String::from_utf8_lossy(fields.message.unwrap_or_default()).into_owned();
         if severity == b"FATAL" || severity == b"PANIC" || code.starts_with(b"57P") {
             self.server.must_close = true;
+            if self.session.routing.is_some() {
+                // The client's session does not end with its server: `server_lost` finds the words.
+                return Err(ServerFault::Ends { message: message() });
+            }
         }
         if matches!(self.server.requests.head(), Some(Request::Query { hidden: true })) {
-            let message = String::from_utf8_lossy(fields.message.unwrap_or_default()).into_owned();
-            return Err(ServerFault::SetFailed { message });
+            return Err(ServerFault::SetFailed { message: message() });
         }
-        let refused = self.server.retry.is_armed() && !self.server.must_close && runs_on_primary(code);
+        let refused = self.is_refusal(code, &fields);
         if refused {
+            self.session.remember_refusal(self.shared, code, self.server.retry.first());
             self.server.retry.refused = true;
         } else {
             self.decide();
         }
         self.server.copy_in = false;
         if self.server.requests.head().is_some() {
+            self.server.error_told = true;
             let answered = self.server.requests.fail(&mut self.session.names, &mut self.server.names);
             self.server.skipping = !answered;
         }
         // The batch of a refused read was whole (`plan.rs`), so its ReadyForQuery is on its way.
         Ok(refused)
+    }
+
+    /// Whether the error is a replica's alone, and the client has seen nothing of the answer.
+    fn is_refusal(&self, code: &[u8], fields: &ErrorFields<'_>) -> bool {
+        let Some(routing) = self.session.routing.as_ref().filter(|_| self.server.is_armed()) else {
+            return false;
+        };
+        let conflict = is_conflict(code, fields);
+        !self.server.retry.refused && (conflict || runs_on_primary(code)) && routing.may_run_again(conflict)
     }
 
     fn parameter(&mut self, body: &[u8]) -> Result<bool, ServerFault> {
@@ -308,10 +362,20 @@ impl Turn<'_, '_> {
 /// SQLSTATEs with which a replica refuses what the primary would do, or does not have yet what the primary has
 /// (ROUTING.md). The statement is a read by its text, so running it again is harmless whatever was meant.
 fn runs_on_primary(code: &[u8]) -> bool {
-    const CODES: [&[u8; 5]; 12] = [
+    const CODES: [&[u8; 5]; 10] = [
         b"25006", b"55000", b"0A000", b"XX000", // refused by a standby
         b"42P01", b"42703", b"42883", b"42704", b"3F000", b"3D000", // not replayed yet
-        b"40001", b"57014", // conflict with recovery
     ];
     CODES.iter().any(|known| known.as_slice() == code)
+}
+
+/// Whether the replica gave the statement up for its recovery. Its SQLSTATE is 40001, or 57014, which a cancel
+/// request and `statement_timeout` have too: those are the client's own will and stay.
+fn is_conflict(code: &[u8], fields: &ErrorFields<'_>) -> bool {
+    let routine = fields.routine.unwrap_or_default();
+    let message = fields.message.unwrap_or_default();
+    code == b"40001"
+        || code == b"57014"
+            && (routine.starts_with(b"ProcessRecoveryConflict")
+                || memchr::memmem::find(message, b"conflict with recovery").is_some())
 }

@@ -55,6 +55,12 @@ pub enum ServerFault {
         /// Its tag.
         tag: u8,
     },
+    /// The server ends, in its own words; the session goes on without it.
+    #[error("{message}")]
+    Ends {
+        /// The server's own sentence.
+        message: String,
+    },
     /// The client's parameters could not be set on the server.
     #[error("{message}")]
     SetFailed {

@@ -18,9 +18,12 @@ mod local;
 mod plan;
 mod prepared;
 mod request;
+mod retry;
 mod route;
 mod server;
 mod session;
+mod statements;
+mod texts;
 mod upstream;
 mod vars;
 

@@ -7,7 +7,6 @@ use howdah_protocol::read::{self, TargetKind, TransactionStatus};
 use howdah_protocol::write::{self, Report};
 
 use crate::error::Fatal;
-use crate::request::Request;
 use crate::server::ServerSide;
 use crate::session::{Session, Shared};
 use crate::upstream::ClientTurn;
@@ -16,17 +15,29 @@ use crate::upstream::ClientTurn;
 /// without a look, since the end of a transaction is short.
 const LOOK_UP_TO: usize = 16 * 1024;
 
+/// A code and a sentence for the client.
+type Words<'a> = (&'a str, &'a str);
+
 /// What is left to be played to the client by ourselves.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Broken {
     /// The client believes to be in a transaction block, which failed.
     in_transaction: bool,
-    /// The client has not been told yet: its next statement gets the first error.
-    untold: bool,
+    /// The client has not been told yet: this is the answer to its next statement.
+    untold: Option<Words<'static>>,
     /// Everything up to the next Sync is skipped.
     skipping: bool,
-    /// The unnamed statement, or the portal, ends the transaction.
-    ends: bool,
+    /// How the unnamed statement, or the portal, ends the transaction.
+    ends: Option<End>,
+}
+
+/// How a statement ends a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With its effects.
+    Commit,
+    /// Without.
+    Rollback,
 }
 
 /// What became of the requests in flight.
@@ -40,14 +51,14 @@ pub enum Lost {
     Broken,
 }
 
-const UNKNOWN: (&str, &str) =
+const UNKNOWN: Words<'static> =
     ("08007", "the server was lost before it answered; it is not known whether the statement took effect");
-const GONE: (&str, &str) =
+const GONE: Words<'static> =
     ("40001", "the server was lost and the transaction with it; nothing of it took effect, run it again");
-const ABORTED: (&str, &str) =
+const ABORTED: Words<'static> =
     ("25P02", "current transaction is aborted, commands ignored until end of transaction block");
 
-fn report(out: &mut Vec<u8>, (code, message): (&str, &str)) {
+fn report(out: &mut Vec<u8>, (code, message): Words<'_>) {
     write::error_response(out, &Report { nonlocalized: true, ..Report::new("ERROR", code, message) });
 }
 
@@ -55,43 +66,56 @@ impl Broken {
     fn status(&self) -> TransactionStatus {
         if self.in_transaction { TransactionStatus::Failed } else { TransactionStatus::Idle }
     }
+
+    /// A statement that cannot run; returns whether the client is back in the world of servers.
+    fn refuse(&mut self, tag: u8, out: &mut Vec<u8>) -> bool {
+        report(out, self.untold.take().unwrap_or(ABORTED));
+        let ready = matches!(tag, b'Q' | b'F');
+        self.skipping = !ready;
+        if ready {
+            write::ready_for_query(out, self.status());
+        }
+        ready && !self.in_transaction
+    }
+
+    /// The transaction ends. COMMIT of a failed transaction is a ROLLBACK, as on a server; a client that does
+    /// not know yet that it failed is told.
+    fn end(&mut self, tag: u8, end: End, out: &mut Vec<u8>) -> bool {
+        self.in_transaction = false;
+        self.ends = None;
+        match self.untold.take().filter(|_| end == End::Commit) {
+            Some(words) => {
+                report(out, words);
+                self.skipping = tag != b'Q';
+            }
+            // CommandComplete; without NUL or bound to exceed, so that it is written by hand.
+            None => out.extend_from_slice(b"C\0\0\0\x0dROLLBACK\0"),
+        }
+        if tag == b'Q' {
+            write::ready_for_query(out, TransactionStatus::Idle);
+        }
+        tag == b'Q'
+    }
 }
 
 impl Session {
     /// The server of a cluster's entry is gone. Writes what the client is owed and takes over the rest of its
     /// transaction.
     pub fn server_lost(&mut self, server: &mut ServerSide, to_client: &mut Vec<u8>) -> Lost {
-        if server.retry.is_armed() && !self.is_mid_frame() {
+        let again = self.routing.as_ref().is_some_and(|routing| routing.may_run_again(true));
+        let armed = server.is_armed();
+        if (server.retry.refused || armed && again) && !self.is_mid_frame() {
             server.requests.abandon(&mut self.names, &mut server.names);
             return Lost::Retry;
         }
-        if server.stream_left > 0 && !server.stream_hidden {
+        if server.stream_left > 0 && !server.stream_hidden && !armed {
             return Lost::Broken;
         }
         self.stream_drop = self.stream_left > 0;
-        let mut broken = Broken {
-            in_transaction: server.status != TransactionStatus::Idle && !server.commit_in_flight,
-            untold: false,
-            skipping: false,
-            ends: false,
-        };
-        let mut words = if broken.in_transaction { GONE } else { UNKNOWN };
-        let mut told = false;
-        let groups: Vec<bool> = server.requests.iter().map(Request::ends_with_ready).collect();
-        for ends in &groups {
-            if !told {
-                report(to_client, words);
-                words = if broken.in_transaction { ABORTED } else { UNKNOWN };
-            }
-            told = !ends;
-            if *ends {
-                write::ready_for_query(to_client, broken.status());
-            }
-        }
-        broken.skipping = told || server.skipping;
-        broken.untold = groups.is_empty() && broken.in_transaction && !server.skipping;
+        self.planned = 0;
+        let broken = tell(server, to_client);
         server.requests.abandon(&mut self.names, &mut server.names);
-        if broken.in_transaction || broken.skipping {
+        if broken.in_transaction || broken.skipping || broken.untold.is_some() {
             self.broken = Some(Box::new(broken));
         }
         Lost::GoesOn
@@ -99,8 +123,9 @@ impl Session {
 
     /// Nobody can serve the batch at the beginning of `input`: says so, and the session goes on behind it.
     /// Returns how much of the input is done with.
-    pub fn refuse_batch(&mut self, input: &[u8], words: (&str, &str), to_client: &mut Vec<u8>) -> usize {
+    pub fn refuse_batch(&mut self, input: &[u8], words: Words<'_>, to_client: &mut Vec<u8>) -> usize {
         report(to_client, words);
+        self.planned = 0;
         if let Some(routing) = &mut self.routing {
             routing.forgive();
         }
@@ -111,8 +136,7 @@ impl Session {
                 self.ignore(header.len);
             }
             _ => {
-                let broken = Broken { in_transaction: false, untold: false, skipping: true, ends: false };
-                self.broken = Some(Box::new(broken));
+                self.broken = Some(Box::new(Broken { skipping: true, ..Broken::default() }));
             }
         }
         self.drop_rest(input)
@@ -133,7 +157,7 @@ impl Session {
         input: &[u8],
         to_client: &mut Vec<u8>,
     ) -> Result<ClientTurn, Fatal> {
-        let mut turn = ClientTurn { consumed: 0, pass: 0..0, stalled: false, terminate: false };
+        let mut turn = ClientTurn { consumed: 0, pass: 0..0, stalled: false, terminate: false, idle: false };
         while let Some(mut broken) = self.broken.take() {
             let rest = &input[turn.consumed..];
             let header = frame::header(Direction::FromClient, &self.options.limits, rest)?;
@@ -168,6 +192,10 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<bool, Fatal> {
         if tag == b'S' {
+            // Outside a transaction block Sync is what commits: there is nothing left to commit.
+            if let Some(words) = broken.untold.take_if(|_| !broken.in_transaction) {
+                report(out, words);
+            }
             broken.skipping = false;
             write::ready_for_query(out, broken.status());
             return Ok(!broken.in_transaction);
@@ -175,66 +203,118 @@ impl Session {
         if broken.skipping || matches!(tag, b'H' | b'd' | b'c' | b'f') {
             return Ok(false);
         }
-        if matches!(tag, b'Q' | b'P' | b'B') {
-            broken.ends = match (tag, body) {
-                (b'Q', Some(body)) => self.ends_transaction(shared, read::query(body)?),
-                (b'P', Some(body)) => self.ends_transaction(shared, read::parse(body)?.query),
-                (b'B', Some(body)) => self.bound_ends(shared, read::bind(body)?.statement, broken.ends),
-                _ => false,
-            };
-        }
-        if !broken.ends {
-            report(out, if std::mem::take(&mut broken.untold) { GONE } else { ABORTED });
-            broken.skipping = tag != b'Q';
-            if tag == b'Q' {
-                write::ready_for_query(out, broken.status());
-            }
+        if tag == b'C' {
+            // Allowed in a failed transaction, too.
+            self.play_close(body)?;
+            write::close_complete(out);
             return Ok(false);
         }
-        self.play_end(broken, (tag, body), out)
+        self.look_for_end(shared, broken, (tag, body))?;
+        let Some(end) = broken.ends.filter(|_| tag != b'F') else {
+            return Ok(broken.refuse(tag, out));
+        };
+        match tag {
+            b'P' => self.play_parse(shared, body, out).map(|()| false),
+            b'B' => {
+                write::bind_complete(out);
+                Ok(false)
+            }
+            b'D' => play_describe(body, out).map(|()| false),
+            _ => Ok(broken.end(tag, end, out)),
+        }
     }
 
-    fn play_end(
+    fn look_for_end(
         &self,
+        shared: &Shared,
         broken: &mut Broken,
         (tag, body): (u8, Option<&[u8]>),
-        out: &mut Vec<u8>,
-    ) -> Result<bool, Fatal> {
-        match tag {
-            b'P' => write::parse_complete(out),
-            b'B' => write::bind_complete(out),
-            b'C' => write::close_complete(out),
-            b'D' => {
-                if read::describe(body.unwrap_or_default())?.kind == TargetKind::Statement {
-                    // ParameterDescription of none.
-                    out.extend_from_slice(&[b't', 0, 0, 0, 6, 0, 0]);
+    ) -> Result<(), Fatal> {
+        if !matches!(tag, b'Q' | b'P' | b'B') {
+            return Ok(());
+        }
+        broken.ends = match (tag, body.filter(|_| broken.in_transaction)) {
+            (b'Q', Some(body)) => self.end_of(shared, read::query(body)?),
+            (b'P', Some(body)) => self.end_of(shared, read::parse(body)?.query),
+            (_, Some(body)) => {
+                let name = read::bind(body)?.statement;
+                match self.names.get(name) {
+                    Some(statement) => self.end_of(shared, &statement.query),
+                    None => broken.ends.filter(|_| name.is_empty()),
                 }
-                write::no_data(out);
             }
-            _ => {
-                write::command_complete(out, b"ROLLBACK")?;
-                broken.in_transaction = false;
-                broken.ends = false;
-            }
-        }
-        if tag == b'Q' {
-            write::ready_for_query(out, TransactionStatus::Idle);
-        }
-        Ok(tag == b'Q')
+            _ => None,
+        };
+        Ok(())
     }
 
-    fn bound_ends(&self, shared: &Shared, name: &[u8], unnamed_ends: bool) -> bool {
-        match self.names.get(name) {
-            Some(statement) => self.ends_transaction(shared, &statement.query),
-            None => name.is_empty() && unnamed_ends,
+    /// How a text of one statement ends a transaction. With AND CHAIN the next one would have to begin at once,
+    /// and nobody is there to begin it: such a text is refused as any other.
+    fn end_of(&self, shared: &Shared, text: &[u8]) -> Option<End> {
+        let effects = self.classify(shared, text).effects;
+        match effects.transaction.filter(|_| !effects.is_many_statements())? {
+            Transaction::Commit { chain: false } | Transaction::Prepare => Some(End::Commit),
+            Transaction::Rollback { chain: false } => Some(End::Rollback),
+            _ => None,
         }
     }
 
-    /// COMMIT of a failed transaction is a ROLLBACK, as on a server.
-    pub(crate) fn ends_transaction(&self, shared: &Shared, text: &[u8]) -> bool {
-        matches!(
-            self.classify(shared, text).effects.transaction,
-            Some(Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::Prepare)
-        )
+    fn play_close(&mut self, body: Option<&[u8]>) -> Result<(), Fatal> {
+        let close = read::close(body.unwrap_or_default())?;
+        if close.kind == TargetKind::Statement && !close.name.is_empty() {
+            self.names.remove(close.name);
+        }
+        Ok(())
     }
+
+    /// The statement that ends the transaction may have a name, under which it is bound later.
+    fn play_parse(&mut self, shared: &Shared, body: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Fatal> {
+        let parse = read::parse(body.unwrap_or_default())?;
+        if !parse.name.is_empty() && self.options.max_prepared_statements > 0 {
+            if self.names.get(parse.name).is_some() {
+                return Err(Fatal::StatementInUse);
+            }
+            let statement = shared.registry.intern(self.scope, parse.query, parse.types_raw);
+            self.names.insert(parse.name, statement);
+            self.tally.client_parses += 1;
+        }
+        write::parse_complete(out);
+        Ok(())
+    }
+}
+
+/// What a statement without parameters and without rows is described as.
+fn play_describe(body: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Fatal> {
+    if read::describe(body.unwrap_or_default())?.kind == TargetKind::Statement {
+        // ParameterDescription of none.
+        out.extend_from_slice(&[b't', 0, 0, 0, 6, 0, 0]);
+    }
+    write::no_data(out);
+    Ok(())
+}
+
+/// Answers every request in flight, and says what is left to be played. A group that has had an error already
+/// gets no second one.
+fn tell(server: &ServerSide, to_client: &mut Vec<u8>) -> Broken {
+    let in_transaction = server.status != TransactionStatus::Idle && !server.commit_in_flight;
+    let first = if in_transaction { GONE } else { UNKNOWN };
+    let status = if in_transaction { TransactionStatus::Failed } else { TransactionStatus::Idle };
+    let mut words = first;
+    let mut told = server.error_told || server.skipping;
+    // A transaction that had failed before is no news.
+    let mut news = server.batch_open || in_transaction && server.status != TransactionStatus::Failed;
+    for request in server.requests.iter().filter(|request| request.is_owed()) {
+        let ends = request.ends_with_ready();
+        if !told {
+            report(to_client, words);
+            words = if in_transaction { ABORTED } else { UNKNOWN };
+            news = false;
+        }
+        told = !ends;
+        if ends {
+            write::ready_for_query(to_client, status);
+        }
+    }
+    let untold = (news && !told).then_some(first);
+    Broken { in_transaction, untold, skipping: told, ends: None }
 }

@@ -10,6 +10,7 @@ use howdah_protocol::read;
 
 use crate::error::Fatal;
 use crate::session::{Session, Shared};
+use crate::texts::may_end;
 use crate::upstream::STREAM_FRAMES_ABOVE;
 
 /// A batch longer than this is not looked at to its end: it goes to the primary (bytes).
@@ -26,7 +27,7 @@ pub enum Plan {
     Primary,
     /// To a replica; the batch is this many bytes long.
     Read {
-        /// Length of the batch in bytes.
+        /// Length of the batch in bytes; 0 when its end is not known, so that it cannot be tried again.
         batch: usize,
     },
     /// The rest of a COPY that is over, or a Flush with nothing to flush: needs no server.
@@ -45,6 +46,10 @@ struct Batch {
     primary: bool,
     /// The unnamed statement was parsed in this batch.
     unnamed: bool,
+    /// A text in it may end a transaction.
+    ends: bool,
+    /// It wants answers before its end, or is too long to look at its end.
+    open: bool,
     effects: Effects,
 }
 
@@ -79,7 +84,8 @@ impl Session {
             let header = frame::header(Direction::FromClient, &self.options.limits, rest)?;
             let end = header.map_or(at, |header| at + header.len);
             if end.max(input.len()) > BATCH_UP_TO && input.len() < end.max(at + HEADER_LEN) {
-                return Ok(Plan::Primary);
+                batch.open = true;
+                return Ok(self.decide(&batch, 0));
             }
             let Some(header) = header.filter(|header| header.len <= rest.len()) else {
                 return Ok(Plan::NeedMore);
@@ -105,32 +111,33 @@ impl Session {
             b'B' => {
                 let name = read::bind(body)?.statement;
                 match self.names.get(name) {
-                    Some(statement) => batch.add(statement.verdict(|text| self.classify(shared, text))),
+                    Some(statement) => batch.add(self.verdict_of(shared, statement)),
                     None => batch.primary |= !(name.is_empty() && batch.unnamed),
                 }
             }
             // A Flush wants answers before the batch is whole, and what follows is not known: the primary.
-            b'H' | b'F' => batch.primary = true,
+            b'H' | b'F' => batch.open = true,
             _ => {}
         }
         Ok(())
     }
 
-    pub(crate) fn classify(&self, shared: &Shared, text: &[u8]) -> Verdict {
-        let context = self.routing.as_ref().map(|routing| routing.context).unwrap_or_default();
-        shared.classifier.classify(text, context)
-    }
-
     fn decide(&mut self, batch: &Batch, length: usize) -> Plan {
         let Some(routing) = self.routing.as_deref_mut() else { return Plan::Anywhere };
         routing.apply(batch.effects);
-        if routing.wants_primary(batch.primary) { Plan::Primary } else { Plan::Read { batch: length } }
+        (self.planned, self.planned_ends) = (length, batch.ends);
+        if routing.wants_primary(batch.primary || batch.open) {
+            Plan::Primary
+        } else {
+            Plan::Read { batch: if batch.open { 0 } else { length } }
+        }
     }
 }
 
 impl Batch {
     fn add(&mut self, verdict: Verdict) {
         self.primary |= verdict.route == Route::Primary;
+        self.ends |= may_end(verdict.effects);
         self.effects.join(verdict.effects);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use foldhash::fast::RandomState;
-use howdah_classifier::Verdict;
+use howdah_classifier::{Reason, Route, Verdict};
 
 /// One statement text with its parameter types, known to the whole process under one number.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ pub struct Statement {
     pub query: Box<[u8]>,
     /// The parameter types: count and OIDs, as they stood in the Parse message.
     pub types: Box<[u8]>,
+    /// For a session whose context is the usual one.
     verdict: OnceLock<Verdict>,
     proven: AtomicBool,
+    refused: AtomicBool,
 }
 
 impl Statement {
@@ -37,9 +39,18 @@ impl Statement {
         self.proven.load(Ordering::Relaxed)
     }
 
-    /// Where the text may run; asked for once.
+    /// Where the text may run, for a session whose context is the usual one; asked for once.
     pub fn verdict(&self, classify: impl FnOnce(&[u8]) -> Verdict) -> Verdict {
-        *self.verdict.get_or_init(|| classify(&self.query))
+        let verdict = *self.verdict.get_or_init(|| classify(&self.query));
+        if self.refused.load(Ordering::Relaxed) {
+            return Verdict { route: Route::Primary, reason: Reason::RefusedBefore, ..verdict };
+        }
+        verdict
+    }
+
+    /// A replica has refused the text: it goes to the primary from now on.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 }
 
@@ -87,6 +98,7 @@ impl Registry {
             types: types.into(),
             verdict: OnceLock::new(),
             proven: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         });
         inner.by_text.insert(key, Arc::clone(&statement));
         statement
@@ -141,6 +153,11 @@ pub(crate) struct ServerNames {
 }
 
 impl ServerNames {
+    /// Whether the server has it.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.used.contains_key(&id)
+    }
+
     /// Whether the server has it; marks it as used.
     pub(crate) fn touch(&mut self, id: u64) -> bool {
         self.tick += 1;
@@ -164,13 +181,11 @@ impl ServerNames {
         self.used.remove(&id);
     }
 
-    /// Takes out the least recently used one when `limit` or more are there.
+    /// Takes out the least recently used one of those that need not stay.
     /// A scan, since it is paid only together with a Parse and a Close on the wire.
-    pub(crate) fn evict(&mut self, limit: usize) -> Option<Arc<Statement>> {
-        if self.used.len() < limit.max(1) {
-            return None;
-        }
-        let oldest = self.used.iter().min_by_key(|(_, (_, tick))| *tick).map(|(id, _)| *id)?;
+    pub(crate) fn evict(&mut self, stays: impl Fn(u64) -> bool) -> Option<Arc<Statement>> {
+        let may_go = self.used.iter().filter(|(id, _)| !stays(**id));
+        let oldest = may_go.min_by_key(|(_, (_, tick))| *tick).map(|(id, _)| *id)?;
         self.used.remove(&oldest).map(|(statement, _)| statement)
     }
 

@@ -4,6 +4,9 @@
 //! stand in the queue too, so that they reach the client just where the answer of a server would have stood.
 //! An entry that wrote into a book of prepared statements carries the way back, for the case that the server
 //! refused or skipped it (PGBOUNCER_BEHAVIOUR.md section 17, fault 3).
+//!
+//! Entries come in groups: a group is what one ReadyForQuery answers, and what the server skips when something
+//! in it fails. Next: `server.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +22,22 @@ pub(crate) enum Undo {
     ServerAdded(u64),
     /// The server had the statement before.
     ServerRemoved(Arc<Statement>),
+}
+
+impl Undo {
+    /// Whether the client's `name` was written.
+    pub(crate) fn is_of_client(&self, name: &[u8]) -> bool {
+        matches!(self, Undo::Client { name: written, .. } if **written == *name)
+    }
+
+    /// Whether the server's book was written at `id`.
+    pub(crate) fn is_of_server(&self, id: u64) -> bool {
+        match self {
+            Undo::Client { .. } => false,
+            Undo::ServerAdded(added) => *added == id,
+            Undo::ServerRemoved(removed) => removed.id == id,
+        }
+    }
 }
 
 /// A message whose answer is outstanding.
@@ -42,6 +61,11 @@ pub(crate) enum Request {
     Close { hidden: bool, undo: Vec<Undo> },
     /// A reply of our own, and what it stands for.
     Reply { tag: u8, undo: Vec<Undo> },
+    /// CopyDone or CopyFail that was sent before the server had said that it reads COPY data. It has no answer:
+    /// outside a COPY the server takes no notice of it.
+    CopyEnd,
+    /// A message that the server takes no notice of, as it turned out.
+    Ignored,
 }
 
 impl Request {
@@ -60,6 +84,23 @@ impl Request {
         matches!(self, Request::Query { .. } | Request::FunctionCall | Request::Sync)
     }
 
+    /// Whether the client is owed something for it.
+    pub(crate) fn is_owed(&self) -> bool {
+        !self.is_hidden() && !self.is_silent()
+    }
+
+    /// Whether it has no answer at all.
+    fn is_silent(&self) -> bool {
+        matches!(self, Request::CopyEnd | Request::Ignored)
+    }
+
+    fn undo(&self) -> &[Undo] {
+        match self {
+            Request::Parse { undo, .. } | Request::Close { undo, .. } | Request::Reply { undo, .. } => undo,
+            _ => &[],
+        }
+    }
+
     fn into_undo(self) -> Vec<Undo> {
         match self {
             Request::Parse { undo, .. } | Request::Close { undo, .. } | Request::Reply { undo, .. } => undo,
@@ -68,10 +109,21 @@ impl Request {
     }
 }
 
-/// The outstanding requests of one server connection.
+/// The outstanding requests of one server connection. Its head always has an answer to come.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     queue: VecDeque<Request>,
+    /// Requests that have left the queue (count).
+    left: u64,
+    /// The number of the last request that wrote into a book and is followed by the end of its group; the
+    /// first request ever is number 1.
+    closed_change: u64,
+    /// The number of the last request that wrote into a book.
+    last_change: u64,
+    /// Groups that were ended by the client or by ourselves (count).
+    ended: u64,
+    /// Groups that are answered, or will never be (count).
+    answered: u64,
 }
 
 /// More outstanding requests than this and the client is read no further until some are answered (count).
@@ -79,6 +131,16 @@ pub(crate) const MAX_OUTSTANDING: usize = 16_384;
 
 impl Requests {
     pub(crate) fn push(&mut self, request: Request) {
+        if request.is_silent() && self.queue.is_empty() {
+            return;
+        }
+        if !request.undo().is_empty() {
+            self.last_change = self.left + self.queue.len() as u64 + 1;
+        }
+        if request.ends_with_ready() {
+            self.ended += 1;
+            self.closed_change = self.last_change;
+        }
         self.queue.push_back(request);
     }
 
@@ -87,7 +149,18 @@ impl Requests {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Request> {
-        self.queue.pop_front()
+        let request = self.take()?;
+        while self.queue.front().is_some_and(Request::is_silent) {
+            self.take();
+        }
+        Some(request)
+    }
+
+    fn take(&mut self) -> Option<Request> {
+        let request = self.queue.pop_front()?;
+        self.left += 1;
+        self.answered += u64::from(request.ends_with_ready());
+        Some(request)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,12 +175,49 @@ impl Requests {
         self.queue.iter()
     }
 
-    /// The server ignores Sync while it reads COPY data (manual 55.2.6): a Sync that was sent right behind
-    /// the Execute of a COPY gets no answer.
-    pub(crate) fn forget_sync_after_execute(&mut self) {
-        if let (Some(Request::Execute), Some(Request::Sync)) = (self.queue.front(), self.queue.get(1)) {
-            self.queue.remove(1);
+    /// The number of the group that the server answers now.
+    pub(crate) fn answering(&self) -> u64 {
+        self.answered + 1
+    }
+
+    /// The number of the group that the client's next message belongs to.
+    pub(crate) fn next_group(&self) -> u64 {
+        self.ended + 1
+    }
+
+    /// Whether an ended group is not answered yet.
+    pub(crate) fn has_ended_group(&self) -> bool {
+        self.ended > self.answered
+    }
+
+    /// Whether an earlier group wrote where `touches` says so, and is not answered yet: what the book says
+    /// there is a guess until then.
+    pub(crate) fn is_unsettled(&self, touches: impl Fn(&Undo) -> bool) -> bool {
+        if self.closed_change <= self.left {
+            return false;
         }
+        let end = self.queue.iter().rposition(Request::ends_with_ready).unwrap_or(0);
+        self.queue.range(..end).flat_map(Request::undo).any(touches)
+    }
+
+    /// The server begins to read COPY data. It ignores Sync until the data end (manual 55.2.6), so one that
+    /// was sent in between gets no answer. Returns whether the end of the data is on its way already.
+    pub(crate) fn copy_begins(&mut self) -> bool {
+        for request in self.queue.iter_mut().skip(1) {
+            match request {
+                Request::Sync => {
+                    *request = Request::Ignored;
+                    self.answered += 1;
+                }
+                Request::CopyEnd => {
+                    *request = Request::Ignored;
+                    return true;
+                }
+                Request::Reply { .. } | Request::Ignored => {}
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// An error was answered to the first request: what it and the skipped ones wrote is taken back, up to
@@ -120,31 +230,35 @@ impl Requests {
             return true;
         }
         let sync = self.queue.iter().position(|request| matches!(request, Request::Sync));
-        let skipped = self.queue.drain(..sync.unwrap_or(self.queue.len()));
-        let undo: Vec<Undo> = skipped.flat_map(Request::into_undo).collect();
-        roll_back(undo, client, server);
+        self.drop_first(sync.unwrap_or(self.queue.len()), client, server);
         sync.is_some()
     }
-}
 
-impl Requests {
     /// The server is gone: nothing that is outstanding will be answered, and what it wrote is taken back.
     pub(crate) fn abandon(&mut self, client: &mut ClientNames, server: &mut ServerNames) {
-        let undo: Vec<Undo> = self.queue.drain(..).flat_map(Request::into_undo).collect();
-        roll_back(undo, client, server);
+        self.drop_first(self.queue.len(), client, server);
+    }
+
+    /// Takes the first `count` requests out and what they wrote back, the latest first.
+    fn drop_first(&mut self, count: usize, client: &mut ClientNames, server: &mut ServerNames) {
+        self.left += count as u64;
+        let dropped: Vec<Request> = self.queue.drain(..count).collect();
+        for request in dropped.into_iter().rev() {
+            self.answered += u64::from(request.ends_with_ready());
+            for change in request.into_undo().into_iter().rev() {
+                take_back(change, client, server);
+            }
+        }
     }
 }
 
-/// Takes changes back, the latest first.
-fn roll_back(undo: Vec<Undo>, client: &mut ClientNames, server: &mut ServerNames) {
-    for change in undo.into_iter().rev() {
-        match change {
-            Undo::Client { name, before: Some(statement) } => client.insert(&name, statement),
-            Undo::Client { name, before: None } => {
-                client.remove(&name);
-            }
-            Undo::ServerAdded(id) => server.remove(id),
-            Undo::ServerRemoved(statement) => server.insert(&statement),
+fn take_back(change: Undo, client: &mut ClientNames, server: &mut ServerNames) {
+    match change {
+        Undo::Client { name, before: Some(statement) } => client.insert(&name, statement),
+        Undo::Client { name, before: None } => {
+            client.remove(&name);
         }
+        Undo::ServerAdded(id) => server.remove(id),
+        Undo::ServerRemoved(statement) => server.insert(&statement),
     }
 }

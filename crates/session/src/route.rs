@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use howdah_classifier::{Context, Discard, Effects, RouteSetting};
+use howdah_classifier::{Context, Effects, RouteSetting};
 use howdah_topology::{Balance, NodeId, ReplicaLimits, Time, Topology};
 
 /// `target =` of a database entry, or `SET howdah.route`.
@@ -103,7 +103,7 @@ impl Routing {
         }
     }
 
-    /// What a text means for the session. Taken when the batch is planned, before it has run: each mark only
+    /// What a text means for the session. Taken when it is planned or sent, before it has run: each mark only
     /// ever sends more to the primary, so being early or wrong about it is safe.
     pub(crate) fn apply(&mut self, effects: Effects) {
         self.marked |= effects.marks_session();
@@ -119,17 +119,25 @@ impl Routing {
             Some(RouteSetting::Auto) => self.set = None,
             Some(RouteSetting::Unknown) | None => {}
         }
-        if effects.discard == Some(Discard::All) && !effects.is_many_statements() {
-            self.marked = false;
-            self.set = None;
-            self.context = Context { utf8: self.context.utf8, ..Context::default() };
-        }
+    }
+
+    /// Something ran that nobody has looked at.
+    pub(crate) fn mark(&mut self) {
+        self.marked = true;
+        self.context.search_path_untouched = false;
+        self.context.standard_conforming_strings = false;
+    }
+
+    /// The server has acknowledged `DISCARD ALL`. Not before: one that fails leaves everything as it was.
+    pub(crate) fn discarded(&mut self) {
+        self.marked = false;
+        self.set = None;
+        self.context = Context { utf8: self.context.utf8, ..Context::default() };
     }
 
     /// Something ran on the primary and was acknowledged at `now`.
     pub(crate) fn touched_primary(&mut self, now: Time) {
         self.last_write = Some(now);
-        self.refused = false;
     }
 
     /// A replica refused the batch that comes next.
@@ -137,7 +145,13 @@ impl Routing {
         self.refused = true;
     }
 
-    /// The batch that was refused is given up.
+    /// Whether a batch that a replica could not answer may run again: once, and where nothing but replicas may
+    /// serve only if another replica may do better.
+    pub(crate) fn may_run_again(&self, elsewhere: bool) -> bool {
+        !self.refused && (elsewhere || !self.replicas_only())
+    }
+
+    /// The batch that was refused is answered or given up.
     pub(crate) fn forgive(&mut self) {
         self.refused = false;
     }

@@ -7,25 +7,8 @@ use howdah_protocol::read::TransactionStatus;
 
 use crate::prepared::ServerNames;
 use crate::request::{Request, Requests};
+use crate::retry::Retry;
 use crate::vars::{Tracked, Vars, set_shared};
-
-/// A read on a replica that can run again elsewhere as long as nothing of its answer went to the client
-/// (DESIGN.md section 5, "Safety net").
-#[derive(Debug, Default)]
-pub(crate) struct Retry {
-    /// What the client sent; empty when nothing can be tried again.
-    pub(crate) request: Vec<u8>,
-    /// Answers held back so far.
-    pub(crate) held: Vec<u8>,
-    /// The server refused: the rest of its answers is dropped.
-    pub(crate) refused: bool,
-}
-
-impl Retry {
-    pub(crate) fn is_armed(&self) -> bool {
-        !self.request.is_empty()
-    }
-}
 
 /// The protocol state of one server connection.
 #[derive(Debug)]
@@ -51,6 +34,14 @@ pub struct ServerSide {
     pub(crate) executed: bool,
     /// The end of the transaction is in flight: if the server is lost now, nobody knows whether it committed.
     pub(crate) commit_in_flight: bool,
+    /// The text of the unnamed statement may end a transaction.
+    pub(crate) unnamed_ends: bool,
+    /// A portal of this transaction may end it, or the batch's unnamed one.
+    pub(crate) portal_ends: bool,
+    /// A text that makes the server forget its prepared statements is in flight.
+    pub(crate) forgets: bool,
+    /// The client has seen an error of the group that the server answers now.
+    pub(crate) error_told: bool,
     /// The server said that it ends (FATAL, 57P01 and kin), or was left in an unknown state.
     pub(crate) must_close: bool,
 }
@@ -76,6 +67,10 @@ impl ServerSide {
             retry: Retry::default(),
             executed: false,
             commit_in_flight: false,
+            unnamed_ends: false,
+            portal_ends: false,
+            forgets: false,
+            error_told: false,
             must_close: false,
         };
         for (name, value) in reported {
@@ -142,28 +137,52 @@ impl ServerSide {
         self.names.clear();
     }
 
-    /// The answer is decided: what was held back goes to the client, and nothing can be tried again.
+    /// Whether no transaction block is open, and none can be opened or ended by what is in flight.
+    pub(crate) fn is_between_transactions(&self) -> bool {
+        self.status == TransactionStatus::Idle && !self.requests.has_ended_group()
+    }
+
+    /// Whether what the server answers now can still run again elsewhere: a batch of reads outside a
+    /// transaction of which the client has seen nothing.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.status == TransactionStatus::Idle && self.retry.covers(self.requests.answering())
+    }
+
+    /// The answer has begun: what was held back goes to the client, and nothing of it can be tried again.
     pub(crate) fn disarm(&mut self, to_client: &mut Vec<u8>) {
-        self.retry.request.clear();
+        self.retry.decided = true;
         to_client.append(&mut self.retry.held);
     }
 
     /// Takes what the client had sent when a replica refused it or was lost, to be run elsewhere.
     pub fn take_retry(&mut self) -> Vec<u8> {
-        self.retry.held.clear();
-        self.retry.refused = false;
-        std::mem::take(&mut self.retry.request)
+        self.retry.take()
+    }
+
+    /// A new client: what the last one left behind means nothing to it.
+    pub(crate) fn begin(&mut self) {
+        self.retry = Retry::default();
+        self.executed = false;
+        self.commit_in_flight = false;
+        self.unnamed_ends = false;
+        self.portal_ends = false;
+        self.forgets = false;
+        self.error_told = false;
     }
 
     /// Replies of our own whose turn has come; only at a frame boundary (PGBOUNCER_BEHAVIOUR.md
-    /// section 17, fault 2).
+    /// section 17, fault 2). They are held back with the answers around them.
     pub(crate) fn due_replies(&mut self, to_client: &mut Vec<u8>) {
         while self.stream_left == 0
-            && let Some(Request::Reply { .. }) = self.requests.head()
+            && let Some(Request::Reply { tag, .. }) = self.requests.head()
         {
-            if let Some(Request::Reply { tag, .. }) = self.requests.pop() {
-                to_client.extend_from_slice(&[tag, 0, 0, 0, 4]);
+            let reply = [*tag, 0, 0, 0, 4];
+            if self.is_armed() {
+                self.retry.held.extend_from_slice(&reply);
+            } else if !self.retry.refused {
+                to_client.extend_from_slice(&reply);
             }
+            self.requests.pop();
         }
     }
 }

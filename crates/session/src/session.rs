@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use howdah_classifier::Classifier;
 use howdah_protocol::frame::Limits;
-use howdah_topology::Time;
 
 use crate::local::Broken;
 use crate::prepared::{ClientNames, Registry};
@@ -85,6 +84,10 @@ pub struct Session {
     /// Those bytes are dropped.
     pub(crate) stream_drop: bool,
     pub(crate) tally: Tally,
+    /// Bytes of the client's input that the last plan has looked at and that are not sent yet.
+    pub(crate) planned: usize,
+    /// Whether a text among them may end a transaction.
+    pub(crate) planned_ends: bool,
     /// The pools whose servers may share prepared statements with this client's.
     pub(crate) scope: u64,
 }
@@ -101,6 +104,8 @@ impl Session {
             stream_left: 0,
             stream_drop: false,
             tally: Tally::default(),
+            planned: 0,
+            planned_ends: false,
             scope: 0,
         }
     }
@@ -150,6 +155,7 @@ impl Session {
 
     /// A server was checked out: says what has to be set on it before the client's first message.
     pub fn link(&mut self, shared: &Shared, server: &mut ServerSide, to_server: &mut Vec<u8>) {
+        server.begin();
         if Arc::ptr_eq(&self.vars, &server.vars) {
             return;
         }
@@ -159,23 +165,18 @@ impl Session {
             if howdah_protocol::write::query(to_server, &sql).is_ok() {
                 server.requests.push(Request::Query { hidden: true });
             }
-        } else {
+        } else if self.vars == server.vars {
             // Equal contents: from now on a pointer comparison says so.
             self.vars = Arc::clone(&server.vars);
         }
     }
 
-    /// The server has taken the client's values over, in its own spelling where it reports one.
+    /// The server has taken the client's values over, in its own spelling where it reports one. What the
+    /// client has no value for stays the server's alone: another client may have set it.
     pub(crate) fn vars_applied(&mut self, server: &mut ServerSide) {
-        Arc::make_mut(&mut self.vars).fill_from(&server.vars);
-        server.vars = Arc::clone(&self.vars);
-    }
-
-    /// Something ran on the primary and was acknowledged at `now`.
-    pub(crate) fn touched_primary(&mut self, now: Time) {
-        if let Some(routing) = &mut self.routing {
-            routing.touched_primary(now);
-        }
+        let mut vars = (*self.vars).clone();
+        vars.fill_from(&server.vars);
+        server.vars = if vars == *self.vars { Arc::clone(&self.vars) } else { Arc::new(vars) };
     }
 
     /// A replica refused the batch that comes next: it goes to the primary, and so does its text from now on

@@ -2,23 +2,25 @@
 //!
 //! Runs of frames that need no change go on as one slice of the input. A frame that fits the read buffer is
 //! forwarded whole; a larger one is begun when its beginning has been understood, and its rest passes unseen.
+//! Next: `statements.rs`, where prepared statements are given their names.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use howdah_protocol::frame::{self, Direction, HEADER_LEN, Header};
-use howdah_protocol::read::{TargetKind, TransactionStatus};
+use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::{read, write};
 
 use crate::error::Fatal;
 use crate::plan::Plan;
-use crate::prepared::Statement;
-use crate::request::{Request, Undo};
+use crate::request::Request;
 use crate::server::ServerSide;
 use crate::session::{Outputs, Session, Shared};
 
 /// A frame longer than this is forwarded in parts (bytes); the driver's read buffer is not smaller.
 pub const STREAM_FRAMES_ABOVE: usize = 16 * 1024;
+
+/// A text of a cluster's client is waited for up to this size, to be looked at whole (bytes).
+const LOOK_UP_TO: usize = 1024 * 1024;
 
 /// Own messages put in between may fill the output up to here in one turn, then the client waits (bytes).
 const OUTPUT_ENOUGH: usize = 256 * 1024;
@@ -34,6 +36,8 @@ pub struct ClientTurn {
     pub stalled: bool,
     /// The client said that it leaves.
     pub terminate: bool,
+    /// The server may go back and no answer of its will say so: as [`crate::Signal::Idle`], for the client's side.
+    pub idle: bool,
 }
 
 /// A run of input that goes on unchanged; cut where something is left out or put in.
@@ -66,20 +70,22 @@ impl<'a> Run<'a> {
 }
 
 /// What to do after a frame.
-enum Next {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
     Go,
     Stall,
     NeedMore,
     Terminate,
 }
 
-struct Turn<'s, 'i, 'o> {
-    session: &'s mut Session,
-    server: &'s mut ServerSide,
-    shared: &'s Shared,
-    run: Run<'i>,
-    out: Outputs<'o>,
-    at: usize,
+/// One piece of client input on its way to the server.
+pub(crate) struct Turn<'s, 'i, 'o> {
+    pub(crate) session: &'s mut Session,
+    pub(crate) server: &'s mut ServerSide,
+    pub(crate) shared: &'s Shared,
+    pub(crate) run: Run<'i>,
+    pub(crate) out: Outputs<'o>,
+    pub(crate) at: usize,
 }
 
 impl Session {
@@ -94,14 +100,18 @@ impl Session {
         input: &[u8],
         out: Outputs<'_>,
     ) -> Result<ClientTurn, Fatal> {
+        let was_mid_frame = self.is_mid_frame();
         let mut turn = Turn { session: self, server, shared, run: Run::new(input), out, at: 0 };
         let next = turn.frames()?;
+        let waits = next == Next::Stall || was_mid_frame;
+        let idle = waits && turn.server.is_clean() && !turn.session.is_mid_frame();
         let Turn { run, out, at, .. } = turn;
         Ok(ClientTurn {
             consumed: at,
             pass: run.finish(at, out.to_server),
-            stalled: matches!(next, Next::Stall),
-            terminate: matches!(next, Next::Terminate),
+            stalled: next == Next::Stall,
+            terminate: next == Next::Terminate,
+            idle,
         })
     }
 }
@@ -116,18 +126,33 @@ impl<'i> Turn<'_, 'i, '_> {
                 return Ok(Next::NeedMore);
             };
             if self.server.requests.is_full() || self.out.to_server.len() > OUTPUT_ENOUGH {
-                return Ok(Next::Stall);
+                return Ok(self.stall());
             }
-            match self.frame(header, rest)? {
-                Next::Go => self.server.due_replies(self.out.to_client),
-                other => return Ok(other),
+            let before = self.at;
+            let next = self.frame(header, rest)?;
+            let taken = self.at - before;
+            self.session.planned = self.session.planned.saturating_sub(taken);
+            self.server.retry.advance(taken);
+            if next != Next::Go {
+                return Ok(next);
             }
+            self.server.due_replies(self.out.to_client);
         }
         Ok(Next::NeedMore)
     }
 
+    /// The client waits for answers. The server holds them back until Sync or Flush, and the client's own Sync
+    /// may stand behind what has to wait.
+    pub(crate) fn stall(&mut self) -> Next {
+        if self.server.batch_open && !self.server.requests.is_empty() && !self.server.copy_in {
+            self.run.cut(self.at, self.at, self.out.to_server);
+            write::flush(self.out.to_server);
+        }
+        Next::Stall
+    }
+
     /// The rest of a frame that was begun in an earlier turn, or just now.
-    fn rest_of_frame(&mut self) {
+    pub(crate) fn rest_of_frame(&mut self) {
         let taken = self.session.stream_left.min(self.run.input.len() - self.at);
         if self.session.stream_drop {
             self.run.cut(self.at, self.at + taken, self.out.to_server);
@@ -140,16 +165,25 @@ impl<'i> Turn<'_, 'i, '_> {
     }
 
     /// The whole frame goes on, or as much of it as is there.
-    fn pass(&mut self, header: Header) -> Next {
+    pub(crate) fn pass(&mut self, header: Header) -> Next {
         self.session.stream_left = header.len;
         self.rest_of_frame();
         Next::Go
     }
 
     /// The frame is left out.
-    fn skip(&mut self, header: Header) -> Next {
+    pub(crate) fn skip(&mut self, header: Header) -> Next {
         self.session.stream_drop = true;
         self.pass(header)
+    }
+
+    /// How long a frame may be to be waited for.
+    fn wait_up_to(&self, tag: u8) -> usize {
+        match tag {
+            b'd' => 0,
+            b'Q' | b'P' if self.session.routing.is_some() => LOOK_UP_TO,
+            _ => STREAM_FRAMES_ABOVE,
+        }
     }
 
     fn frame(&mut self, header: Header, rest: &'i [u8]) -> Result<Next, Fatal> {
@@ -160,11 +194,15 @@ impl<'i> Turn<'_, 'i, '_> {
             return Ok(self.skip(header));
         }
         let whole = rest.len() >= header.len;
-        if !whole && header.len <= STREAM_FRAMES_ABOVE && header.tag != b'd' {
+        if !whole && header.len <= self.wait_up_to(header.tag) {
             return Ok(Next::NeedMore);
         }
         if let Some(wait) = self.batch_must_wait(rest)? {
             return Ok(wait);
+        }
+        if self.server.copy_in && !matches!(header.tag, b'd' | b'c' | b'f' | b'H' | b'S') {
+            // The server fails the COPY with it and has done with both by one answer.
+            return Ok(self.pass(header));
         }
         let body = &rest[HEADER_LEN..header.len.min(rest.len())];
         match header.tag {
@@ -175,12 +213,14 @@ impl<'i> Turn<'_, 'i, '_> {
             b'C' => self.close(header, body, whole),
             b'E' => {
                 self.server.executed = true;
+                self.server.commit_in_flight |= self.server.portal_ends;
                 Ok(self.extended(header, Request::Execute))
             }
             b'H' => Ok(self.pass(header)),
             b'S' => Ok(self.sync(header)),
             b'F' => {
                 self.server.executed = true;
+                self.server.batch_open = false;
                 self.server.requests.push(Request::FunctionCall);
                 Ok(self.pass(header))
             }
@@ -191,43 +231,52 @@ impl<'i> Turn<'_, 'i, '_> {
     /// On a replica a new batch goes on only if it may run there (DESIGN.md section 5).
     fn batch_must_wait(&mut self, rest: &[u8]) -> Result<Option<Next>, Fatal> {
         let server = &mut *self.server;
-        let begins = !server.batch_open && !server.copy_in && server.status == TransactionStatus::Idle;
-        if !server.is_replica || !begins || self.session.routing.is_none() {
+        if !server.is_replica
+            || self.session.routing.is_none()
+            || server.batch_open
+            || server.copy_in
+            || server.retry.has(server.requests.next_group())
+        {
             return Ok(None);
         }
-        let first = !server.is_busy();
+        if server.status != TransactionStatus::Idle {
+            // What follows the end of the transaction is a new batch, as soon as that is answered.
+            return Ok((server.commit_in_flight && !server.requests.is_empty()).then_some(Next::Stall));
+        }
+        if server.retry.refused {
+            return Ok(Some(Next::Stall));
+        }
         match self.session.plan(self.shared, rest)? {
-            Plan::Read { batch } => {
-                if first {
-                    server.retry.request.clear();
-                    server.retry.request.extend_from_slice(&rest[..batch]);
-                } else {
-                    server.disarm(self.out.to_client);
-                }
-                Ok(None)
-            }
+            Plan::Read { batch } => Ok(self.begin_batch(&rest[..batch])),
             Plan::NeedMore => Ok(Some(Next::NeedMore)),
             Plan::Ignore { .. } => Ok(None),
             Plan::Primary | Plan::Anywhere | Plan::Terminate => Ok(Some(Next::Stall)),
         }
     }
 
-    /// Keeps in mind that the end of a transaction is on its way (DESIGN.md section 8: a commit whose answer
-    /// never came is told apart from a transaction that is simply gone).
-    fn note_end(&mut self, text: &[u8]) {
+    /// A batch of reads is remembered, to run again if it is refused; an empty one cannot be, and must not stand
+    /// between those that are.
+    fn begin_batch(&mut self, batch: &[u8]) -> Option<Next> {
         let server = &mut *self.server;
-        if self.session.routing.is_some() && server.status != TransactionStatus::Idle {
-            server.commit_in_flight |= self.session.ends_transaction(self.shared, text);
-        }
+        let fits = if batch.is_empty() {
+            server.retry.is_empty()
+        } else {
+            server.retry.remember(server.requests.next_group(), batch)
+        };
+        (!fits).then_some(Next::Stall)
     }
 
     fn simple_query(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
         if self.session.options.disable_simple_query {
             return Err(Fatal::SimpleQueryDisallowed);
         }
-        if whole {
-            self.note_end(body.strip_suffix(&[0]).unwrap_or(body));
-        }
+        let ends = if whole {
+            let text = body.strip_suffix(&[0]).unwrap_or(body);
+            self.session.note(self.server, self.shared, text)
+        } else {
+            self.session.note_unread()
+        };
+        self.server.commit_in_flight |= ends;
         self.server.executed = true;
         self.server.batch_open = false;
         self.server.requests.push(Request::Query { hidden: false });
@@ -244,7 +293,7 @@ impl<'i> Turn<'_, 'i, '_> {
         self.pass(header)
     }
 
-    fn extended(&mut self, header: Header, request: Request) -> Next {
+    pub(crate) fn extended(&mut self, header: Header, request: Request) -> Next {
         self.server.batch_open = true;
         self.server.requests.push(request);
         self.pass(header)
@@ -256,137 +305,28 @@ impl<'i> Turn<'_, 'i, '_> {
         if !self.server.is_busy() {
             return self.skip(header);
         }
-        if header.tag != b'd' {
-            self.server.copy_in = false;
+        if header.tag != b'd' && !std::mem::take(&mut self.server.copy_in) {
+            self.server.requests.push(Request::CopyEnd);
         }
         self.pass(header)
     }
 
-    fn tracks_names(&self) -> bool {
-        self.session.options.max_prepared_statements > 0
-    }
-
-    fn parse(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
-        let unnamed = body.first() == Some(&0);
-        if unnamed || !self.tracks_names() {
-            if whole && self.session.routing.is_some() {
-                self.note_end(read::parse(body)?.query);
-            }
-            return Ok(self.extended(header, Request::Parse { hidden: false, undo: Vec::new() }));
-        }
-        if !whole {
-            return Ok(Next::NeedMore);
-        }
-        let parse = read::parse(body)?;
-        self.note_end(parse.query);
-        if self.session.names.get(parse.name).is_some() {
-            // An earlier message of the pipeline may still fail and free the name.
-            return if self.server.is_busy() { Ok(Next::Stall) } else { Err(Fatal::StatementInUse) };
-        }
-        let statement = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);
-        self.session.names.insert(parse.name, Arc::clone(&statement));
-        self.session.tally.client_parses += 1;
-        let mut undo = vec![Undo::Client { name: parse.name.into(), before: None }];
-        self.run.cut(self.at, self.at + header.len, self.out.to_server);
-        self.at += header.len;
-        self.server.batch_open = true;
-        if self.server.names.touch(statement.id) {
-            self.server.requests.push(Request::Reply { tag: b'1', undo });
-            return Ok(Next::Go);
-        }
-        undo.push(Undo::ServerAdded(statement.id));
-        self.prepare(&statement, false, undo)?;
-        Ok(Next::Go)
-    }
-
-    /// Prepares the statement on the server, in place of the least recently used one if it has too many.
-    fn prepare(&mut self, statement: &Arc<Statement>, hidden: bool, undo: Vec<Undo>) -> Result<(), Fatal> {
-        while let Some(old) = self.server.names.evict(self.session.options.max_prepared_statements) {
-            write::close(self.out.to_server, TargetKind::Statement, &old.name)?;
-            self.server.requests.push(Request::Close { hidden: true, undo: vec![Undo::ServerRemoved(old)] });
-        }
-        write::parse(self.out.to_server, &statement.name, &statement.query, &statement.types)?;
-        self.server.names.insert(statement);
-        self.server.requests.push(Request::Parse { hidden, undo });
-        self.session.tally.server_parses += 1;
-        Ok(())
-    }
-
-    /// Makes sure that the server has the statement of this name of the client's.
-    fn statement(&mut self, name: &[u8]) -> Result<Arc<Statement>, Fatal> {
-        let statement = Arc::clone(self.session.names.get(name).ok_or(Fatal::UnknownStatement)?);
-        self.run.cut(self.at, self.at, self.out.to_server);
-        if !self.server.names.touch(statement.id) {
-            self.prepare(&statement, true, vec![Undo::ServerAdded(statement.id)])?;
-        }
-        Ok(statement)
-    }
-
-    fn bind(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
-        let Some(read::BindNames { portal, statement: name, len: names }) = read::bind_names_prefix(body)
-        else {
-            return if whole {
-                Err(read::bind(body).map_or_else(Fatal::Body, |_| Fatal::UnknownStatement))
-            } else {
-                Ok(Next::NeedMore)
-            };
+    /// A Parse whose text goes on as it is.
+    pub(crate) fn pass_parse(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        (unnamed, whole): (bool, bool),
+    ) -> Result<Next, Fatal> {
+        let ends = if whole {
+            let text = read::parse(body)?.query;
+            self.session.note(self.server, self.shared, text)
+        } else {
+            self.session.note_unread()
         };
-        if name.is_empty() || !self.tracks_names() {
-            return Ok(self.extended(header, Request::Bind));
-        }
-        let statement = self.statement(name)?;
-        self.note_end(&statement.query);
-        self.session.tally.binds += 1;
-        let length = header.len - 1 - name.len() + statement.name.len();
-        let out = &mut *self.out.to_server;
-        out.push(b'B');
-        // proof: not longer than the client's own frame plus our short name, both far below u32::MAX.
-        out.extend_from_slice(&(length as u32).to_be_bytes());
-        for part in [portal, &statement.name] {
-            out.extend_from_slice(part);
-            out.push(0);
-        }
-        let resume = HEADER_LEN + names;
-        self.run.cut(self.at, self.at + resume, self.out.to_server);
-        self.at += resume;
-        self.server.batch_open = true;
-        self.server.requests.push(Request::Bind);
-        self.session.stream_left = header.len - resume;
-        self.rest_of_frame();
-        Ok(Next::Go)
-    }
-
-    fn describe(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
-        if !whole {
-            return Ok(Next::NeedMore);
-        }
-        let describe = read::describe(body)?;
-        if describe.kind != TargetKind::Statement || describe.name.is_empty() || !self.tracks_names() {
-            return Ok(self.extended(header, Request::Describe));
-        }
-        let statement = self.statement(describe.name)?;
-        self.run.cut(self.at, self.at + header.len, self.out.to_server);
-        self.at += header.len;
-        write::describe(self.out.to_server, TargetKind::Statement, &statement.name)?;
-        self.server.batch_open = true;
-        self.server.requests.push(Request::Describe);
-        Ok(Next::Go)
-    }
-
-    fn close(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
-        if !whole {
-            return Ok(Next::NeedMore);
-        }
-        let close = read::close(body)?;
-        if close.kind != TargetKind::Statement || close.name.is_empty() || !self.tracks_names() {
-            return Ok(self.extended(header, Request::Close { hidden: false, undo: Vec::new() }));
-        }
-        let mut undo = Vec::new();
-        if let Some(before) = self.session.names.remove(close.name) {
-            undo.push(Undo::Client { name: close.name.into(), before: Some(before) });
-        }
-        self.server.batch_open = true;
-        self.server.requests.push(Request::Reply { tag: b'3', undo });
-        Ok(self.skip(header))
+        // Names that are not tracked may be bound at any time, so one that ends a transaction counts for all.
+        let server = &mut *self.server;
+        server.unnamed_ends = ends || (!unnamed && server.unnamed_ends);
+        Ok(self.extended(header, Request::Parse { hidden: false, undo: Vec::new() }))
     }
 }

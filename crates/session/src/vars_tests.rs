@@ -1,3 +1,5 @@
+//! The values of the tracked parameters, by themselves. What they are for: `session.rs`, `Session::link`.
+
 use super::vars::{Tracked, Vars};
 
 fn sql(client: &Vars, server: &Vars, tracked: &Tracked) -> String {

@@ -129,6 +129,10 @@ impl Client {
         if turn.terminate {
             return Err(Leave::End(End::CloseRequest));
         }
+        // A replica that the next batch must not go to is left in session pooling too.
+        if turn.idle && (turn.stalled || self.session.pool_mode() != PoolMode::Session) {
+            return Err(Leave::Idle);
+        }
         Ok(read > 0 || turn.consumed > 0)
     }
 
@@ -176,6 +180,9 @@ impl Client {
         self.send(cx, bytes).map_err(|_| Leave::End(End::UnexpectedEof))?;
         link.input_ready |= link.client_waits;
         self.count(link, now);
+        if let Some(fault) = turn.fault {
+            return Err(Leave::ServerLost(fault.to_string()));
+        }
         self.signal(turn.signal)
     }
 
