@@ -133,6 +133,14 @@ impl ClusterBuilder {
     /// # Errors
     /// Whatever `initdb`, `pg_basebackup` or a server says, see [`Error`].
     pub async fn start(self) -> Result<Cluster, Error> {
+        self.prepare()?.start().await
+    }
+
+    /// Chooses the nodes' ports and directories, and starts nothing: a pooler may be there before its servers.
+    ///
+    /// # Errors
+    /// [`Error::BinariesNotFound`], [`Error::NoPort`] or [`Error::Io`].
+    pub fn prepare(self) -> Result<Prepared, Error> {
         let workdir = Arc::new(WorkDir::new()?);
         let binaries = find_binaries()?;
         workdir.make_dir("archive")?;
@@ -141,9 +149,12 @@ impl ClusterBuilder {
             let name = self.names.get(index).cloned().unwrap_or_else(|| format!("node{index}"));
             nodes.push(Node::new(name, self.address(index), binaries.clone(), Arc::clone(&workdir))?);
         }
-        let cluster = Cluster { nodes };
+        Ok(Prepared { builder: self, cluster: Cluster { nodes } })
+    }
+
+    async fn run(&self, cluster: &Cluster) -> Result<(), Error> {
         self.progress.say(&format!("initdb of {}", cluster.node(0).name()));
-        self.make_primary(&cluster).await?;
+        self.make_primary(cluster).await?;
         let copies: Vec<_> = (1..=self.replicas)
             .map(|index| {
                 let (node, primary) = (cluster.nodes[index].clone(), cluster.nodes[0].clone());
@@ -160,8 +171,7 @@ impl ClusterBuilder {
         }
         self.progress.say("waiting for every standby to stream");
         cluster.wait_streaming().await?;
-        self.make_synchronous(&cluster).await?;
-        Ok(cluster)
+        self.make_synchronous(cluster).await
     }
 
     fn address(&self, index: usize) -> IpAddr {
@@ -247,6 +257,36 @@ fn replication_conninfo(name: &str, index: usize, upstream: &Node) -> String {
     )
 }
 
+/// A cluster whose ports and directories are chosen, and which does not run yet.
+#[derive(Debug)]
+pub struct Prepared {
+    builder: ClusterBuilder,
+    cluster: Cluster,
+}
+
+impl Prepared {
+    /// The nodes, none of which runs.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        self.cluster.nodes()
+    }
+
+    /// The directory of everything.
+    #[must_use]
+    pub fn workdir(&self) -> &WorkDir {
+        self.cluster.workdir()
+    }
+
+    /// As [`ClusterBuilder::start`].
+    ///
+    /// # Errors
+    /// As [`ClusterBuilder::start`].
+    pub async fn start(self) -> Result<Cluster, Error> {
+        self.builder.run(&self.cluster).await?;
+        Ok(self.cluster)
+    }
+}
+
 /// A running cluster. Dropping it removes every server and every file.
 #[derive(Debug)]
 pub struct Cluster {
@@ -325,6 +365,15 @@ impl Cluster {
             standby.value(&reached).await.is_ok_and(|answer| answer == "t")
         })
         .await
+    }
+
+    /// What the node with this index writes into `primary_conninfo` to follow `upstream`: its own replication role.
+    ///
+    /// # Panics
+    /// When the index is beyond the last node.
+    #[must_use]
+    pub fn conninfo_to(&self, index: usize, upstream: &Node) -> String {
+        replication_conninfo(self.node(index).name(), index, upstream)
     }
 
     /// Makes a stopped node anew as a standby of `upstream` by `pg_basebackup`, and starts it.

@@ -20,7 +20,7 @@ mod workdir;
 
 pub use account::Account;
 pub use binaries::{Binaries, find_binaries};
-pub use cluster::{Cluster, ClusterBuilder};
+pub use cluster::{Cluster, ClusterBuilder, Prepared};
 pub use error::Error;
 pub use node::Node;
 pub use ports::PortLease;
