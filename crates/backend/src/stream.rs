@@ -45,7 +45,7 @@ impl Stream {
 
     /// Whether the server has said something, or has gone, while nobody listened; for an idle connection either
     /// means that it is not to be used as it is. No system call unless the socket is marked as readable.
-    pub fn is_disturbed(&mut self) -> bool {
+    pub fn is_disturbed(&self) -> bool {
         let mut byte = [0_u8; 1];
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
