@@ -30,8 +30,10 @@ pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
     let clients = pooler.clients.all();
     let logging_in = clients.iter().filter(|client| client.phase().0 == Phase::Login).count();
     let config = pooler.config.load();
+    // Not inside the literal, where the lock would be held to its end.
+    let entries = pooler.entries.lock().len();
     ListCounts {
-        databases: count(pooler.entries.lock().len() + 1),
+        databases: count(entries + 1),
         users: count(user_names(pooler).len()),
         peers: count(config.peers.len()),
         pools: count(super::pools::pools(pooler).len()),

@@ -55,6 +55,7 @@ pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), En
     let config = pooler.config.load_full();
     let access = access(&config, &asked.user, client.info.peer).ok_or_else(|| End::refused("not allowed"))?;
     client.info.console.store(true, Ordering::Relaxed);
+    *client.info.application_name.lock() = asked.startup.get(b"application_name").unwrap_or_default().into();
     client.info.enter(Phase::Idle, pooler.clock.now());
     let operator = super::operator(&pooler);
     let mut out = Vec::new();
