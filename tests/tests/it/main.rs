@@ -1,0 +1,10 @@
+//! Howdah between real clients and real servers, a module a topic. `support` has what they share.
+
+mod cancel;
+mod copy;
+mod hostile;
+mod parameters;
+mod pooling;
+mod prepared;
+mod protocol;
+mod support;

@@ -1,0 +1,87 @@
+//! The real program as a child process, as an operator starts it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use howdah_testkit::PortLease;
+use tempfile::TempDir;
+
+use super::bouncer;
+use super::until;
+
+/// A running `howdah FILE`; killed with its owner.
+pub(crate) struct Binary {
+    child: Child,
+    port: PortLease,
+    dir: TempDir,
+}
+
+/// `howdah` beside this test program, where `cargo build` puts it.
+pub(crate) fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("howdah");
+    assert!(path.is_file(), "{} is missing: run `cargo build -p howdah-cli` first", path.display());
+    path
+}
+
+impl Binary {
+    /// Starts with these lines of `[databases]` and `[pgbouncer]`, and waits until it listens.
+    pub(crate) async fn start(databases: &str, settings: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = PortLease::reserve().unwrap();
+        let file = dir.path().join("howdah.ini");
+        std::fs::write(&file, bouncer::text(dir.path(), port.port(), databases, settings)).unwrap();
+        let child = Command::new(program())
+            .arg("--quiet")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let binary = Self { child, port, dir };
+        until("the program to listen", || async {
+            tokio::net::TcpStream::connect(("127.0.0.1", binary.port.port())).await.is_ok()
+        })
+        .await;
+        binary
+    }
+
+    /// A connection string for this user and database.
+    pub(crate) fn conninfo(&self, user: &str, dbname: &str) -> String {
+        format!("host=127.0.0.1 port={} user={user} dbname={dbname}", self.port.port())
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.port()
+    }
+
+    /// The directory of its Unix socket.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Resident memory at this moment (bytes).
+    pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it was (bytes).
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,49 @@
+//! What every topic needs: a pooler in this process on a free port (`bouncer.rs`), a client that speaks bytes
+//! (`raw.rs`), a fake server (`fake.rs`), and deadlines.
+
+mod binary;
+mod bouncer;
+mod fake;
+mod raw;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) use binary::Binary;
+pub(crate) use bouncer::{Bouncer, connect, entry};
+pub(crate) use fake::{Fake, message};
+pub(crate) use raw::{Frame, Raw, error_of, tags};
+
+use howdah_testkit::{Options, Postgres, wait_until};
+
+/// Everything that is waited for comes within this time or the test fails (time).
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Waits for `what`, with the deadline of all tests.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until<F, Fut>(what: &str, condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    wait_until(what, DEADLINE, condition).await.unwrap();
+}
+
+/// A plain server.
+pub(crate) async fn postgres() -> Postgres {
+    Postgres::single(Options::default()).await.unwrap()
+}
+
+/// Whether an error of tokio-postgres is the server's or pooler's, with this sentence.
+pub(crate) fn says(error: &tokio_postgres::Error, sentence: &str) -> bool {
+    error.as_db_error().is_some_and(|error| error.message() == sentence)
+}
+
+/// The sentence of an error, whoever said it.
+pub(crate) fn sentence(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
