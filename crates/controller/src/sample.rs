@@ -78,6 +78,8 @@ pub(crate) struct Memory {
     pub(crate) version: u32,
     /// The `application_name` under which the node streams, or would.
     pub(crate) application_name: Option<String>,
+    /// The name that was last complained of.
+    complained: Option<String>,
 }
 
 impl Memory {
@@ -92,6 +94,13 @@ impl Memory {
     /// The greater of `control` and the timeline that the receiver last named.
     pub(crate) fn timeline_at_least(&self, control: u32) -> u32 {
         self.timeline.max(control)
+    }
+
+    /// The name under which the node streams, when it is not `expected` and was not complained of yet: such a node is
+    /// in nobody's list of names.
+    pub(crate) fn strange_name(&mut self, expected: Option<&str>) -> Option<String> {
+        let name = self.application_name.clone().filter(|name| Some(name.as_str()) != expected)?;
+        (self.complained.replace(name.clone()).as_ref() != Some(&name)).then_some(name)
     }
 
     pub(crate) fn keep_history(&mut self, timeline: u32, history: Vec<TimelineStart>) {
