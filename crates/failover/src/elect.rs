@@ -142,6 +142,9 @@ impl Machine {
             return Some("the list of synchronous names is not known on any node that answers".to_owned());
         };
         let reach = electorate.voters.iter().filter(|v| self.can_vote(**v)).count();
+        if electorate.total == 0 {
+            return Some("no standby is in the list of synchronous names yet".to_owned());
+        }
         if reach < electorate.quorum {
             let (need, total) = (electorate.quorum, electorate.total);
             return Some(format!("{need} of {total} votes are needed and {reach} can be reached"));

@@ -31,6 +31,10 @@ pub(crate) fn electorate(facts: &Facts, spec: &ClusterSpec) -> Option<Electorate
         return Some(Electorate { voters: all().collect(), total, quorum, asynchronous: true });
     }
     let names = names?;
+    if names.is_nobody() {
+        // Every commit waits, and nobody can be promoted until a standby is named.
+        return Some(Electorate { voters: Vec::new(), total: 0, quorum: 1, asynchronous: false });
+    }
     let quorum = quorum::of_names(names)?;
     let voters =
         all().zip(&spec.nodes).filter(|(_, n)| names.contains(&n.application_name)).map(|(id, _)| id);

@@ -1,0 +1,223 @@
+//! What a server does when the pooler or a client asks: each action as `howdah_failover::action` says it. Read next:
+//! [`crate::pooler`].
+
+use howdah_failover::{Action, ActionError, ActionId, Done, ProbeFailure};
+use rand::Rng;
+
+use crate::net::Peer;
+use crate::pg::{Commit, Pg, Power, Session, Wait, WaitKind, conninfo};
+use crate::stream::reload_delay;
+use crate::wal::lsn;
+use crate::world::{Answer, Message, Request, Via, World};
+
+/// How long a promotion takes, microseconds, least and most.
+const PROMOTION: (u64, u64) = (10_000, 80_000);
+
+impl World {
+    /// The pooler asks a server.
+    pub fn serve(&mut self, node: usize, request: Request) {
+        let now = self.now;
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        if let Some(failure) = pg.refuses() {
+            if let Some(failure) = failure {
+                let answer = failed(&request.action, failure);
+                self.reply(node, &request, None, answer);
+            }
+            return;
+        }
+        let session = match request.via {
+            Via::Open(session) => {
+                pg.sessions.insert(session, Session { heard: now });
+                Some(session)
+            }
+            Via::Control(session) => {
+                let Some(known) = pg.sessions.get_mut(&session) else {
+                    let answer = failed(&request.action, ProbeFailure::Eof);
+                    self.reply(node, &request, None, answer);
+                    return;
+                };
+                known.heard = now;
+                Some(session)
+            }
+            Via::Fresh => None,
+        };
+        if let Some(answer) = self.carry_out(node, &request, session) {
+            self.reply(node, &request, session, answer);
+        }
+        self.answer_waits(node);
+    }
+
+    fn reply(&mut self, node: usize, request: &Request, session: Option<u64>, answer: Answer) {
+        let message = Message::Reply { life: request.life, id: request.id, session, answer };
+        self.send(Peer::Node(node), Peer::Pooler, message);
+    }
+
+    /// Carries one action out; `None`: it polls, and answers later.
+    fn carry_out(&mut self, node: usize, request: &Request, session: Option<u64>) -> Option<Answer> {
+        let now = self.now;
+        let done = |d: Done| Some(Answer::Action(Ok(d)));
+        let waits = |pg: &mut Pg, kind| pg.waits.push(Wait { id: request.id, kind, until: request.until });
+        if !matches!(request.action, Action::Probe { .. } | Action::CheckVote) {
+            self.say(|| format!("node {node} carries out {:?}", request.action));
+        }
+        let nodes = self.hosts.clone();
+        let pg = self.nodes.get_mut(node)?;
+        match &request.action {
+            Action::Probe { .. } => return Some(Answer::Sample(Box::new(pg.sample(&nodes)))),
+            Action::Lock => {
+                let free = pg.vote.is_none() || pg.vote == session;
+                if free {
+                    pg.vote = session;
+                }
+                return done(Done::Locked { granted: free, sample: Box::new(pg.sample(&nodes)) });
+            }
+            Action::CheckVote => return done(Done::Vote(pg.vote.is_some() && pg.vote == session)),
+            Action::Unlock => {
+                if pg.vote == session {
+                    pg.vote = None;
+                }
+            }
+            Action::Fence { record } => {
+                pg.fence = Some(record.clone());
+                pg.conninfo.clear();
+                let delay = reload_delay(&mut self.rng);
+                pg.conninfo_seen_at = Some(now + delay);
+                waits(pg, WaitKind::Fenced);
+                return None;
+            }
+            Action::ReadPosition => {
+                waits(pg, WaitKind::Replayed);
+                return None;
+            }
+            Action::AwaitPromoted => {
+                waits(pg, WaitKind::Promoted);
+                return None;
+            }
+            Action::WriteNames { names } => {
+                pg.sync_names = names.clone();
+                let inserted = (!pg.in_recovery).then(|| pg.wal.end());
+                self.release_commits(node);
+                return done(Done::Names { inserted });
+            }
+            Action::Promote => self.serve_promote(node),
+            other => self.write_setting(node, other),
+        }
+        done(Done::Written)
+    }
+
+    fn serve_promote(&mut self, node: usize) {
+        let takes = self.rng.random_range(PROMOTION.0..PROMOTION.1);
+        let Some(pg) = self.nodes.get_mut(node).filter(|p| p.in_recovery && p.promote_at.is_none()) else {
+            return;
+        };
+        pg.promote_at = Some(self.now + takes + pg.slow);
+        // A promotion ends a pause of the replay, and the receiver.
+        pg.paused = false;
+        let stream = pg.receiver.take().map(|r| (r.sender, r.stream));
+        if let Some((sender, stream)) = stream {
+            self.send(Peer::Node(node), Peer::Node(sender), Message::StreamEnded { stream });
+        }
+    }
+
+    fn write_setting(&mut self, node: usize, action: &Action) {
+        let delay = reload_delay(&mut self.rng);
+        let now = self.now;
+        let nodes = &self.hosts;
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        match action {
+            Action::ResumeReplay => pg.paused = false,
+            Action::EndConflictingReads => pg.conflict = false,
+            Action::WriteMembers { members } => pg.members = Some(members.clone()),
+            Action::Repoint { to } => {
+                if let Some(to) = nodes.get(usize::from(to.0)) {
+                    pg.conninfo = conninfo(to, &pg.name);
+                    pg.conninfo_seen_at = Some(now + delay);
+                }
+            }
+            Action::Undo { .. } => {
+                if let Some(record) = pg.fence.take() {
+                    pg.conninfo = record.old_conninfo;
+                    pg.conninfo_seen_at = Some(now + delay);
+                }
+            }
+            Action::ClearFence => pg.fence = None,
+            Action::SetReadOnly => pg.read_only = true,
+            Action::Tune { on } => pg.tuned = *on,
+            _ => {}
+        }
+    }
+
+    /// An order that has polled is answered.
+    pub fn answer_wait(&mut self, node: usize, wait: &Wait) {
+        let nodes = self.hosts.clone();
+        let Some(pg) = self.nodes.get(node) else { return };
+        let answer = match wait.kind {
+            WaitKind::Fenced => Ok(Done::Fenced {
+                receiver_gone: pg.receiver.is_none(),
+                replay_paused: pg.paused,
+                recovery_conflict: pg.conflict,
+            }),
+            WaitKind::Replayed => Ok(Done::Position {
+                timeline: pg.timeline,
+                received: (!pg.received_null).then(|| pg.wal.end()),
+                replayed: lsn(pg.replayed),
+                at_end: pg.replayed >= pg.wal.len(),
+            }),
+            WaitKind::Promoted if pg.in_recovery => Err(ActionError::Unanswered),
+            WaitKind::Promoted => Ok(Done::Promoted { sample: Box::new(pg.sample(&nodes)) }),
+        };
+        let life = self.pooler.life;
+        let message = Message::Reply { life, id: wait.id, session: None, answer: Answer::Action(answer) };
+        self.send(Peer::Node(node), Peer::Pooler, message);
+    }
+
+    /// A client's write arrives.
+    pub fn serve_write(&mut self, node: usize, write: (usize, u64), timeline: u32) {
+        let (client, write) = write;
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        let refused = pg.power != Power::Up || pg.in_recovery || pg.read_only;
+        if refused {
+            let message = Message::Written { client, write, acknowledged: None };
+            self.send(Peer::Node(node), Peer::Pooler, message);
+            return;
+        }
+        pg.wal.push(pg.timeline, Some(write));
+        let len = pg.wal.len();
+        pg.commits.push(Commit { client, write, len });
+        let at = pg.timeline;
+        self.oracle.accepted(self.now, node, (at, timeline));
+        self.push_wal(node);
+        self.release_commits(node);
+    }
+
+    /// Everything that is open to a node ends at once.
+    pub fn reset_peers(&mut self, node: usize) {
+        self.send(Peer::Node(node), Peer::Pooler, Message::Reset { node });
+        let Some(pg) = self.nodes.get(node) else { return };
+        let mut streams: Vec<(usize, u64)> = pg.senders.iter().map(|(n, s)| (*n, s.stream)).collect();
+        streams.extend(pg.receiver.as_ref().map(|r| (r.sender, r.stream)));
+        for (other, stream) in streams {
+            self.send(Peer::Node(node), Peer::Node(other), Message::StreamEnded { stream });
+        }
+    }
+}
+
+/// The answer to an action on a server that does not take it.
+fn failed(action: &Action, failure: ProbeFailure) -> Answer {
+    match action {
+        Action::Probe { .. } => Answer::Failed(failure),
+        _ => Answer::Action(Err(ActionError::Unanswered)),
+    }
+}
+
+/// For the pooler's books: whether an order goes through the control session.
+#[must_use]
+pub fn by_control(action: &Action) -> bool {
+    !matches!(action, Action::EndConflictingReads | Action::ReadPosition | Action::AwaitPromoted)
+}
+
+/// An order's number in the log.
+#[must_use]
+pub fn show(id: ActionId) -> u64 {
+    id.0
+}

@@ -1,0 +1,105 @@
+//! A world from a seed: how many nodes, which list of names, how fast the network is, what will go wrong. Read next:
+//! [`crate::run`].
+
+use howdah_failover::{ClusterSpec, Fault, Limits, Method, NodeSpec, OnLastNode, SyncNames};
+use howdah_topology::Mode;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::client::Client;
+use crate::faults;
+use crate::net::Net;
+use crate::pg::Pg;
+use crate::pooler::Pooler;
+use crate::world::{Happening, World};
+
+/// When the faults are over, microseconds.
+pub const PEACE: u64 = 25_000_000;
+
+/// When the run is over: the cluster has had time to converge.
+pub const END: u64 = 75_000_000;
+
+/// Clients that write.
+const CLIENTS: usize = 3;
+
+/// The world of a seed.
+#[must_use]
+pub fn world(seed: u64, fault: Fault) -> World {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let spec = spec(&mut rng);
+    let names = names(&mut rng, &spec);
+    let asynchronous = names.is_async();
+    let primary = spec.nodes.first().cloned();
+    let nodes: Vec<Pg> = spec
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(i, n)| Pg::new(n, primary.as_ref().filter(|_| i > 0), names.clone()))
+        .collect();
+    let pooler = Pooler::new(&spec, rng.random(), fault);
+    let count = nodes.len();
+    let calm = rng.random_range(0..10) == 0;
+    let delay = rng.random_range(50..2_000);
+    let drawn = faults::draw(&mut rng, count, PEACE, calm);
+    let mut world = World::new(rng, spec, nodes, pooler);
+    world.net = Net::new(count, delay);
+    world.clients = vec![Client::default(); CLIENTS];
+    world.oracle.asynchronous = asynchronous;
+    world.oracle.forbid_promotion = calm;
+    plan(&mut world, drawn);
+    world
+}
+
+fn plan(world: &mut World, drawn: Vec<faults::Fault>) {
+    for node in 0..world.nodes.len() {
+        let offset = world.rng.random_range(0..crate::world::NODE_TICK);
+        world.at(offset, Happening::NodeTick(node));
+    }
+    for client in 0..world.clients.len() {
+        let offset = world.rng.random_range(0..100_000);
+        world.at(offset, Happening::ClientTick(client));
+    }
+    for (at, fault) in drawn.iter().enumerate() {
+        world.at(fault.begins, Happening::FaultTick { fault: at, begins: true });
+        world.at(fault.ends, Happening::FaultTick { fault: at, begins: false });
+    }
+    world.faults = drawn;
+    world.at(PEACE + 1, Happening::Peace);
+    world.at(0, Happening::SupervisorTick);
+    world.at(0, Happening::PoolerTick);
+}
+
+fn spec(rng: &mut SmallRng) -> ClusterSpec {
+    // Three nodes are the reference installation, and most runs are like it.
+    let count = [3, 3, 3, 3, 2, 4, 5][rng.random_range(0..7)];
+    let nodes = (0..count)
+        .map(|i| {
+            let mut node = NodeSpec::new(&format!("n{i}"), &format!("10.0.3.{}", 200 + i), 5432);
+            node.nofailover = rng.random_range(0..12) == 0;
+            node.priority = rng.random_range(99..=101);
+            node
+        })
+        .collect();
+    let on_last_node = if rng.random_bool(0.5) { OnLastNode::Block } else { OnLastNode::Degrade };
+    ClusterSpec {
+        name: "main".to_owned(),
+        mode: Mode::Manage,
+        pooler: "howdah-1".to_owned(),
+        nodes,
+        on_last_node,
+        sync_standbys: 1,
+        bootstrap: false,
+        limits: Limits { max_failovers_per_hour: 1_000, ..Limits::default() },
+    }
+}
+
+/// The list of names with which the cluster was set up.
+fn names(rng: &mut SmallRng, spec: &ClusterSpec) -> SyncNames {
+    let standbys: Vec<String> = spec.nodes.iter().skip(1).map(|n| n.application_name.clone()).collect();
+    let method = if rng.random_bool(0.7) { Method::First } else { Method::Any };
+    match rng.random_range(0..10) {
+        0 => SyncNames::none(),
+        1..=3 => SyncNames { method, k: rng.random_range(1..=standbys.len()), names: standbys },
+        _ => SyncNames { method, k: 1, names: vec!["*".to_owned()] },
+    }
+}

@@ -1,0 +1,95 @@
+//! `howdah rejoin --supervise` beside each server: a former primary or a diverged standby is made a standby of the present
+//! primary. Sometimes it forgets to rewind, as people do. Read next: [`crate::faults`].
+
+use rand::Rng;
+
+use crate::net::Peer;
+use crate::pg::{Power, conninfo};
+use crate::world::{Happening, World};
+
+/// How often it looks, microseconds.
+const INTERVAL: u64 = 500_000;
+
+impl World {
+    /// All supervisors look.
+    pub fn supervise(&mut self) {
+        self.at(self.now + INTERVAL, Happening::SupervisorTick);
+        for node in 0..self.nodes.len() {
+            self.supervise_node(node);
+        }
+    }
+
+    /// The newest primary that runs and that this node reaches.
+    fn newest_primary(&self, node: usize) -> Option<usize> {
+        let reach = |other: usize| {
+            self.net.reaches(Peer::Node(node), Peer::Node(other))
+                && self.net.reaches(Peer::Node(other), Peer::Node(node))
+        };
+        (0..self.nodes.len())
+            .filter(|n| self.nodes.get(*n).is_some_and(|p| p.lives() && !p.in_recovery) && reach(*n))
+            .max_by_key(|n| self.nodes.get(*n).map(|p| p.timeline))
+    }
+
+    fn supervise_node(&mut self, node: usize) {
+        let now = self.now;
+        let wait = self.rng.random_range(500_000..3_000_000);
+        let rewinds = self.peace || self.rng.random_range(0..10) > 0;
+        let primary = self.newest_primary(node).filter(|p| *p != node);
+        let Some(pg) = self.nodes.get(node).filter(|p| p.lives()) else { return };
+        let Some(source) = primary.and_then(|p| self.nodes.get(p)) else { return };
+        let former = !pg.in_recovery && pg.timeline < source.timeline;
+        // Never to an older primary: that would be the loss of data by a person's hand.
+        let older = source.timeline < pg.timeline;
+        let diverged =
+            pg.in_recovery && !older && pg.promote_at.is_none() && !pg.wal.is_prefix_of(&source.wal);
+        if !former && !diverged {
+            if let Some(pg) = self.nodes.get_mut(node) {
+                pg.rejoin = None;
+            }
+            return;
+        }
+        match pg.rejoin {
+            None => {
+                if let Some(pg) = self.nodes.get_mut(node) {
+                    pg.rejoin = Some((now + wait, rewinds));
+                }
+            }
+            Some((at, rewinds)) if now >= at => self.rejoin(node, primary, rewinds),
+            Some(_) => {}
+        }
+    }
+
+    fn rejoin(&mut self, node: usize, primary: Option<usize>, rewinds: bool) {
+        let now = self.now;
+        let takes = self.rng.random_range(200_000..1_000_000);
+        self.say(|| {
+            format!("supervisor of node {node} makes it a standby of {primary:?}, rewound: {rewinds}")
+        });
+        self.reset_peers(node);
+        let Some(source) = primary.and_then(|p| self.nodes.get(p)) else { return };
+        let (wal, members, names) = (source.wal.clone(), source.members.clone(), source.sync_names.clone());
+        let to = primary.and_then(|p| self.hosts.get(p)).cloned();
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        pg.stop(false);
+        if rewinds {
+            // A rewind copies the source's settings; the node's own are written anew.
+            pg.wal.rewind_to(&wal);
+            pg.timeline = pg.wal.timeline();
+            pg.members = members;
+            pg.sync_names = names;
+        }
+        pg.in_recovery = true;
+        pg.fence = None;
+        pg.read_only = false;
+        pg.rejoin = None;
+        pg.conninfo = to.map_or_else(String::new, |t| conninfo(&t, &pg.name));
+        pg.replayed = pg.wal.len();
+        pg.start(now, takes);
+    }
+
+    /// Whether a server runs.
+    #[must_use]
+    pub fn runs(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|p| p.power == Power::Up)
+    }
+}
