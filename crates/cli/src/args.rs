@@ -73,6 +73,10 @@ pub(crate) enum Command {
         /// The text.
         sql: String,
     },
+    /// Show everything on this machine: a cluster, the example program, a failover, a return.
+    Demo(crate::demo::Options),
+    /// Bring a stopped PostgreSQL back into its cluster as a standby: plain start, pg_rewind or pg_basebackup.
+    Rejoin(crate::rejoin::Options),
 }
 
 /// The first line of `--version`, which SHOW VERSION repeats.

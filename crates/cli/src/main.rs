@@ -4,7 +4,9 @@
 mod args;
 mod check;
 mod classify;
+mod demo;
 mod logs;
+mod rejoin;
 mod run;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ fn dispatch(args: Args) -> ExitCode {
         Some(Command::Convert { file }) => check::convert(&file),
         Some(Command::Classify { jsonl, sql }) => classify::classify(jsonl, sql.as_deref()),
         Some(Command::Explain { sql }) => classify::explain(&sql),
+        Some(Command::Demo(options)) => demo::run(&options),
+        Some(Command::Rejoin(options)) => rejoin::run(&options),
         None => match args.file {
             Some(file) => run::run(&args.flags, &file),
             None => args::missing_file(),

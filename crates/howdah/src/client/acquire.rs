@@ -49,27 +49,40 @@ struct Place {
     is_replica: bool,
 }
 
+/// A server, which may have been idle for so long that it is to be checked first.
+type Unchecked = (Place, Leased);
+
+/// `server_check_query`, when the server was idle for so long that it is due.
+async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
+    if !lease.conn().is_fresh() {
+        return false;
+    }
+    let Some(query) = query.filter(|_| lease.check_due) else { return true };
+    lease.begin_test();
+    let checked = howdah_backend::run(&mut lease.conn().stream, query.as_bytes()).await;
+    lease.end_test();
+    checked.is_ok()
+}
+
 impl Client {
-    /// A server without any wait, the usual case.
-    pub(super) fn acquire_now(&mut self, plan: Plan) -> Option<Link> {
+    /// A server without any wait, the usual case; else what there is that needs one, a server to be checked.
+    pub(super) fn acquire_now(&mut self, plan: Plan) -> Result<Link, Option<Unchecked>> {
         self.refresh();
         if self.pooler.stage() >= Stage::WaitForServers {
-            return None;
+            return Err(None);
         }
-        let place = self.place(plan, false).ok()?;
+        let place = self.place(plan, false).map_err(|_| None)?;
         loop {
-            let mut lease = self.pooler.try_checkout(place.pool)?;
+            let mut lease = self.pooler.try_checkout(place.pool).ok_or(None)?;
             if !lease.conn().is_fresh() {
                 self.stale(lease, place.node);
                 continue;
             }
-            if lease.check_due && !self.pooler.config.load().settings.server_check_delay.is_zero() {
-                // A check waits for the server: not on this way.
-                lease.give_back();
-                return None;
+            if lease.check_due && self.pooler.config.load().settings.server_check_query.is_some() {
+                return Err(Some((place, lease)));
             }
             lease.conn().side.set_replica(place.is_replica);
-            return Some(Link::new(lease));
+            return Ok(Link::new(lease));
         }
     }
 
@@ -101,7 +114,7 @@ impl Client {
             return Err(NoNode::NoReplica);
         };
         let topology = cluster.handle.topology();
-        let ticket = self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
+        let ticket = self.pooler.tickets.load(Ordering::Relaxed);
         let at = Moment { now: self.pooler.clock.now(), ticket, waited };
         let read = matches!(plan, Plan::Read { .. });
         let pools = &self.pools;
@@ -110,7 +123,11 @@ impl Client {
             pool.map_or(0, |pool| self.pooler.account(|account, _| account.load(pool)))
         };
         let (node, is_replica) = match choose(&topology, routing, read, at, load)? {
-            Chosen::Replica(node) => (node, true),
+            Chosen::Replica(node) => {
+                // Only reads take turns: a session that writes and reads by turns would else always get the same.
+                self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
+                (node, true)
+            }
             Chosen::Primary(node) => (node, false),
         };
         Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica })
@@ -126,18 +143,41 @@ impl Client {
     }
 
     /// A server, with all the waits that it takes. `None`: the batch was refused and the session goes on.
-    pub(super) async fn acquire(&mut self, plan: Plan) -> Result<Option<Link>, End> {
+    pub(super) async fn acquire(
+        &mut self,
+        plan: Plan,
+        mut unchecked: Option<Unchecked>,
+    ) -> Result<Option<Link>, End> {
         self.info.enter(Phase::Waiting, self.asked);
+        loop {
+            let (place, mut lease) = match unchecked.take() {
+                Some(unchecked) => unchecked,
+                None => match self.wait_for_server(plan).await? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                },
+            };
+            let query = self.pooler.config.load().settings.server_check_query.clone();
+            if !self.meanwhile(is_usable(&mut lease, query)).await? {
+                self.stale(lease, place.node);
+                continue;
+            }
+            lease.conn().side.set_replica(place.is_replica);
+            return Ok(Some(Link::new(lease)));
+        }
+    }
+
+    /// The waits for a place and for one of its servers. `None`: the batch was refused and the session goes on.
+    async fn wait_for_server(&mut self, plan: Plan) -> Result<Option<Unchecked>, End> {
         loop {
             let Some(place) = self.wait_for_place(plan).await? else { return Ok(None) };
             let pooler = Arc::clone(&self.pooler);
             let since = self.asked;
-            let mut lease = match self.meanwhile(pooler.checkout(place.pool, since)).await? {
-                Ok(lease) => lease,
-                Err(WaitError::ChooseAgain) => continue,
+            match self.meanwhile(pooler.checkout(place.pool, since)).await? {
+                Ok(lease) => return Ok(Some((place, lease))),
+                Err(WaitError::ChooseAgain) => {}
                 Err(WaitError::Removed) if self.pooler.entry(&self.entry.name).is_some() => {
                     self.pools.retain(|(_, pool)| *pool != place.pool);
-                    continue;
                 }
                 Err(WaitError::Login(_) | WaitError::LoginFailing(_)) if place.is_replica => {
                     // A replica that refuses the login is as good as none (DESIGN.md section 5).
@@ -145,13 +185,7 @@ impl Client {
                     return Ok(None);
                 }
                 Err(error) => return Err(self.wait_failed(&error)),
-            };
-            if !self.is_usable(&mut lease).await {
-                self.stale(lease, place.node);
-                continue;
             }
-            lease.conn().side.set_replica(place.is_replica);
-            return Ok(Some(Link::new(lease)));
         }
     }
 
@@ -168,19 +202,6 @@ impl Client {
             WaitError::ShuttingDown => End::refused("server shutting down"),
             WaitError::Removed | WaitError::ChooseAgain => End::refused("database removed"),
         }
-    }
-
-    /// `server_check_query`, when the server was idle for so long that it is due.
-    async fn is_usable(&self, lease: &mut Leased) -> bool {
-        if !lease.conn().is_fresh() {
-            return false;
-        }
-        let query = self.pooler.config.load().settings.server_check_query.clone();
-        let Some(query) = query.filter(|_| lease.check_due) else { return true };
-        lease.begin_test();
-        let checked = howdah_backend::run(&mut lease.conn().stream, query.as_bytes()).await;
-        lease.end_test();
-        checked.is_ok()
     }
 
     /// Waits while nobody may serve the batch: at the gate, or for a replica that is fresh enough.
@@ -265,7 +286,7 @@ impl Client {
             Some(_) => Plan::Primary,
             None => Plan::Anywhere,
         };
-        match self.acquire(plan).await? {
+        match self.acquire(plan, None).await? {
             Some(link) => {
                 link.lease.give_back();
                 Ok(())

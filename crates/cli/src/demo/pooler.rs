@@ -1,0 +1,187 @@
+//! Howdah itself, inside the demo's process, from a `pgbouncer.ini` as anybody would write it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use howdah::{Handle, Howdah};
+use howdah_testkit::{Node, WorkDir};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::Broken;
+use super::nodes::PASSWORD;
+use super::show::Table;
+
+/// How often the console is asked while something is waited for (time).
+const ASK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The file's text. The port 0 leaves the choice to the system.
+fn ini(nodes: &[Node], workdir: &Path, port: u16) -> String {
+    let mut list = String::new();
+    for node in nodes {
+        let comma = if list.is_empty() { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(list, "{comma}{}@{}", node.name(), node.address());
+    }
+    let workdir = workdir.display();
+    format!(
+        "[clusters]
+; a read waits for a replica that has what its session wrote, so that replicas answer all reads
+main = nodes={list} user=howdah password={PASSWORD} failover=manage balance=round_robin causal_wait=5s
+
+[databases]
+app = cluster=main dbname=app
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {workdir}/userlist.txt
+admin_users = howdah
+pool_mode = transaction
+default_pool_size = 10
+logfile = {workdir}/howdah.log
+http_listen = 127.0.0.1:0
+"
+    )
+}
+
+/// A running Howdah.
+#[derive(Debug)]
+pub(crate) struct Pooler {
+    handle: Handle,
+    console: Client,
+    port: u16,
+}
+
+impl Pooler {
+    /// Writes its files and starts it.
+    ///
+    /// # Errors
+    /// An address is taken, a file cannot be written.
+    pub(crate) async fn start(nodes: &[Node], workdir: &WorkDir, port: Option<u16>) -> Result<Self, Broken> {
+        let port = match port {
+            Some(port) => port,
+            None => free_port()?,
+        };
+        let file = workdir.path().join("pgbouncer.ini");
+        let users = format!("\"app\" \"{PASSWORD}\"\n\"howdah\" \"{PASSWORD}\"\n");
+        let written = workdir
+            .write(&file, &ini(nodes, workdir.path(), port))
+            .and_then(|()| workdir.write(&workdir.path().join("userlist.txt"), &users));
+        written.map_err(|error| Broken::new(error.to_string()))?;
+        let loaded = howdah_config::load(&file).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Broken::new(format!("the demo's own settings are wrong: {}", lines.join("; ")))
+        })?;
+        crate::logs::start(&loaded.config.settings, false, 0)
+            .map_err(|error| Broken::new(format!("the log cannot be opened: {error}")))?;
+        let started = Howdah::builder().config(loaded.config).config_file(&file).start().await;
+        let handle = started.map_err(|error| Broken::new(error.to_string()))?;
+        let console = console(&handle).await?;
+        Ok(Self { handle, console, port })
+    }
+
+    /// What an application is given.
+    pub(crate) fn conninfo(&self) -> String {
+        format!("host=127.0.0.1 port={} user=app password={PASSWORD} dbname=app", self.port)
+    }
+
+    /// The dashboard's address.
+    pub(crate) fn dashboard(&self) -> String {
+        self.handle.http_address().map_or_else(String::new, |address| format!("http://{address}/"))
+    }
+
+    /// The port for clients.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// An answer of the console: its rows, each a cell by its column's name.
+    ///
+    /// # Errors
+    /// The console refuses.
+    pub(crate) async fn show(&self, what: &str) -> Result<Vec<Row>, Broken> {
+        let answer = self.console.simple_query(&format!("SHOW {what}")).await;
+        let answer = answer.map_err(|error| Broken::new(format!("SHOW {what}: {error}")))?;
+        Ok(answer.iter().filter_map(Row::of).collect())
+    }
+
+    /// Waits until the rows of a SHOW are as wanted, and gives them.
+    ///
+    /// # Errors
+    /// They are not within the limit; the last rows are in the sentence.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&[Row]) -> bool,
+    ) -> Result<Vec<Row>, Broken> {
+        let began = tokio::time::Instant::now();
+        loop {
+            let rows = self.show(what).await?;
+            if wanted(&rows) {
+                return Ok(rows);
+            }
+            if began.elapsed() > limit {
+                let limit = limit.as_secs();
+                return Err(Broken::new(format!("SHOW {what} still says after {limit} s: {rows:?}")));
+            }
+            tokio::time::sleep(ASK_INTERVAL).await;
+        }
+    }
+
+    /// SHOW NODES, in the columns that a person looks at.
+    ///
+    /// # Errors
+    /// The console refuses.
+    pub(crate) async fn nodes(&self) -> Result<Table, Broken> {
+        const COLUMNS: [&str; 9] =
+            ["node", "host", "port", "role", "state", "sync", "timeline", "lag_bytes", "reason"];
+        let rows = self.show("NODES").await?;
+        let heading = COLUMNS.map(str::to_owned).to_vec();
+        let cells = rows.iter().map(|row| COLUMNS.map(|column| row.get(column).to_owned()).to_vec());
+        Ok(std::iter::once(heading).chain(cells).collect())
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(&self) {
+        self.handle.shutdown().await;
+    }
+}
+
+/// A row of the console.
+#[derive(Debug, Clone)]
+pub(crate) struct Row(Vec<(String, String)>);
+
+impl Row {
+    fn of(message: &SimpleQueryMessage) -> Option<Self> {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        let name = |at: usize| row.columns().get(at).map(|column| column.name().to_owned());
+        let cell = |at: usize| Some((name(at)?, row.get(at).unwrap_or_default().to_owned()));
+        Some(Self((0..row.len()).filter_map(cell).collect()))
+    }
+
+    /// A cell; NULL and a column that there is not are empty.
+    pub(crate) fn get(&self, column: &str) -> &str {
+        self.0.iter().find(|(name, _)| name == column).map_or("", |(_, cell)| cell.as_str())
+    }
+}
+
+/// The console, without a socket.
+async fn console(handle: &Handle) -> Result<Client, Broken> {
+    let mut config = tokio_postgres::Config::new();
+    config.user("howdah").dbname(howdah_config::CONSOLE_DATABASE);
+    let connected = config.connect_raw(handle.connect(), NoTls).await;
+    let (client, connection) = connected.map_err(|error| Broken::new(format!("the console: {error}")))?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// A port that nobody has at this moment.
+fn free_port() -> Result<u16, Broken> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    Ok(address.map_err(|error| Broken::new(format!("no free port: {error}")))?.port())
+}
