@@ -256,7 +256,7 @@ keys! {
     ["Howdah's own"]
     /// Address and port of metrics, health, topology and dashboard; unset: off.
     http_listen: Option<String> as Name = None, START.own();
-    /// Threads that serve connections; 0: one a core.
+    /// Threads that serve connections; 0: half of the cores, at least one.
     worker_threads: u32 as Count<0, 1024> = 0, START.own();
     /// Track and replay session state outside session pooling, where neither database nor cluster says otherwise; howdah.toml has it on by default.
     state_tracking: bool as Switch = false, LIVE.own().not_yet(STATE_TRACKING);
