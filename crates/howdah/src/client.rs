@@ -48,4 +48,6 @@ pub(crate) struct Client {
     asked: Time,
     /// Since when its transaction runs.
     began: Time,
+    /// It has a part of a message only, and the rest is lost: nothing may be put behind it.
+    cut_short: bool,
 }

@@ -175,6 +175,16 @@ impl Pooler {
         }
     }
 
+    /// Closes every server; nobody gets one any more.
+    pub(crate) fn close_servers(self: &Arc<Self>) {
+        self.account(|account, now| {
+            let pools: Vec<PoolId> = account.pools().map(|(pool, _)| pool).collect();
+            for pool in pools {
+                account.remove_pool(now, pool);
+            }
+        });
+    }
+
     /// Those who wait in these pools choose a node again.
     pub(crate) fn choose_again(self: &Arc<Self>, wrong: impl Fn(&PoolKey) -> bool) {
         let waiters = self.account(|account, _| {

@@ -103,6 +103,7 @@ impl Handle {
             while self.pooler.clients.len() > 0 {
                 self.pooler.clients.left().await;
             }
+            self.pooler.close_servers();
         };
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
             tracing::warn!("some clients or controllers did not end in time");

@@ -113,7 +113,8 @@ fn overdue(config: &Config, client: &ClientInfo, now: Time) -> Option<&'static s
     let (phase, since) = client.phase();
     let over = |limit: Duration, since: Time| !limit.is_zero() && now.since(since) > limit;
     let by_phase = match phase {
-        Phase::Query | Phase::Waiting => (config.query_timeout(&user), "query timeout"),
+        Phase::Query => (config.query_timeout(&user), "query timeout"),
+        Phase::Waiting => (config.query_timeout(&user), "query_timeout"),
         Phase::IdleInTransaction => (config.idle_transaction_timeout(&user), "idle transaction timeout"),
         Phase::Idle | Phase::Linked => (config.client_idle_timeout(&user), "client_idle_timeout"),
         Phase::Login => return None,

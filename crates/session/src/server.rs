@@ -117,6 +117,11 @@ impl ServerSide {
             && self.stream_left == 0
     }
 
+    /// Whether the client has a part of one of the server's messages only: nothing may be put behind it.
+    pub fn is_mid_answer(&self) -> bool {
+        self.stream_left > 0 && !self.stream_hidden
+    }
+
     /// Whether the connection must be closed when it is let go of.
     pub fn must_close(&self) -> bool {
         self.must_close

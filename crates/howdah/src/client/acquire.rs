@@ -43,14 +43,14 @@ impl Link {
 
 /// Where a request is to go.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     pool: PoolId,
     node: Option<NodeId>,
     is_replica: bool,
 }
 
 /// A server, which may have been idle for so long that it is to be checked first.
-type Unchecked = (Place, Leased);
+pub(super) type Unchecked = (Place, Leased);
 
 /// `server_check_query`, when the server was idle for so long that it is due.
 async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {

@@ -70,6 +70,7 @@ impl Newcomer {
             output: Vec::new(),
             asked: pooler.clock.now(),
             began: pooler.clock.now(),
+            cut_short: false,
             entry,
             pooler,
         };

@@ -48,9 +48,9 @@ impl Client {
         self.asked = self.pooler.clock.now();
         self.began = self.asked;
         let mut link = match self.acquire_now(plan) {
-            Some(link) => link,
+            Ok(link) => link,
             // The way with waits in it is rare and its future large.
-            None => match Box::pin(self.acquire(plan)).await? {
+            Err(unchecked) => match Box::pin(self.acquire(plan, unchecked)).await? {
                 Some(link) => link,
                 None => return Ok(()),
             },
@@ -138,6 +138,7 @@ impl Client {
             .prepared
             .store(u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.info.transaction(None);
+        self.cut_short = link.lease.conn().side.is_mid_answer();
         let outcome = match leave {
             Leave::Idle => {
                 self.release(link);
@@ -215,7 +216,9 @@ impl Client {
     async fn finish(mut self, end: &End) {
         let pooler = std::sync::Arc::clone(&self.pooler);
         crate::client::login::log_end(&pooler, &self.info, end);
-        end.tell(&mut self.output);
+        if !self.cut_short {
+            end.tell(&mut self.output);
+        }
         let stream = &mut self.stream;
         let output = &mut self.output;
         let last = poll_fn(|cx| flush(output, |bytes| stream.poll_write(cx, bytes)));
