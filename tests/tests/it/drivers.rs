@@ -20,7 +20,8 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(100);
 
 /// Ten servers, as many clients as come.
 async fn pooler(pg: &Postgres) -> Binary {
-    Binary::start(&format!("postgres = {}", entry(pg, "")), "default_pool_size = 10\nmax_client_conn = 200").await
+    Binary::start(&format!("postgres = {}", entry(pg, "")), "default_pool_size = 10\nmax_client_conn = 200")
+        .await
 }
 
 async fn run(command: &mut Command, limit: Duration) -> Output {
@@ -96,7 +97,8 @@ async fn psql_with_its_commands() {
                   SELECT count(*) FROM t \\gset n_\n\\echo n is :n_count\n\\conninfo\n";
     let file = binary.dir().join("script.sql");
     std::fs::write(&file, script).unwrap();
-    let out = printed(client(&pg, "psql", &binary).args(["-X", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file)).await;
+    let out =
+        printed(client(&pg, "psql", &binary).args(["-X", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file)).await;
     for expected in ["\"t_pkey\" PRIMARY KEY", "1\tone\n2\tzwei", "n is 2"] {
         assert!(out.contains(expected), "no {expected:?} in {out}");
     }

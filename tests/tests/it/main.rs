@@ -2,6 +2,7 @@
 
 mod cancel;
 mod copy;
+mod drivers;
 mod hostile;
 mod parameters;
 mod pooling;

@@ -17,7 +17,8 @@ async fn session(bouncer: &Bouncer, more: &[(&str, &str)]) -> Raw {
 async fn tracked_parameters_follow_their_client() {
     let pg = postgres().await;
     let bouncer = Bouncer::on(&pg, "default_pool_size = 1").await;
-    let mut a = session(&bouncer, &[("application_name", "a"), ("DateStyle", "German"), ("TimeZone", "UTC")]).await;
+    let mut a =
+        session(&bouncer, &[("application_name", "a"), ("DateStyle", "German"), ("TimeZone", "UTC")]).await;
     let mut b = session(&bouncer, &[("application_name", "b"), ("timezone", "Asia/Tokyo")]).await;
     let mut c = session(&bouncer, &[]).await;
     for _ in 0..2 {
@@ -56,7 +57,9 @@ async fn a_client_is_told_its_own_values_and_each_change() {
     let status = |frames: &[(u8, Vec<u8>)], name: &str| {
         let prefix = [name.as_bytes(), &[0]].concat();
         let found = frames.iter().filter(|(tag, body)| *tag == b'S' && body.starts_with(&prefix));
-        found.map(|(_, body)| String::from_utf8_lossy(&body[prefix.len()..body.len() - 1]).into_owned()).collect::<Vec<_>>()
+        found
+            .map(|(_, body)| String::from_utf8_lossy(&body[prefix.len()..body.len() - 1]).into_owned())
+            .collect::<Vec<_>>()
     };
     for _ in 0..2 {
         let mut raw = bouncer.raw().await;
@@ -93,9 +96,12 @@ async fn discard_all_takes_the_parameters_back() {
 async fn startup_options_are_parsed() {
     let pg = postgres().await;
     let bouncer = Bouncer::on(&pg, "default_pool_size = 1").await;
-    for options in
-        ["-c application_name=x\\ y", "-capplication_name=x\\ y", "--application_name=x\\ y", "  -c  application_name=x\\ y "]
-    {
+    for options in [
+        "-c application_name=x\\ y",
+        "-capplication_name=x\\ y",
+        "--application_name=x\\ y",
+        "  -c  application_name=x\\ y ",
+    ] {
         let mut raw = session(&bouncer, &[("options", options)]).await;
         assert_eq!(raw.value("SHOW application_name").await, "x y", "{options}");
     }
@@ -135,7 +141,8 @@ async fn ignored_startup_parameters_are_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn further_parameters_are_tracked_on_request() {
     let pg = postgres().await;
-    let bouncer = Bouncer::on(&pg, "default_pool_size = 1\ntrack_extra_parameters = IntervalStyle, Search_Path").await;
+    let bouncer =
+        Bouncer::on(&pg, "default_pool_size = 1\ntrack_extra_parameters = IntervalStyle, Search_Path").await;
     let mut a = session(&bouncer, &[("search_path", "one")]).await;
     // PostgreSQL reports search_path from version 18 on only, so the client's start decides for older ones.
     assert_eq!(a.value("SHOW search_path").await, "one");

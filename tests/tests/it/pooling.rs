@@ -202,9 +202,11 @@ async fn min_pool_size_is_kept_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn max_db_connections_is_reached_by_eviction() {
-    let pg = Postgres::single(Options::default().user("alice", "secret").user("bob", "hidden")).await.unwrap();
+    let pg =
+        Postgres::single(Options::default().user("alice", "secret").user("bob", "hidden")).await.unwrap();
     let bouncer =
-        Bouncer::with(&format!("postgres = {}", entry(&pg, "max_db_connections=2")), "auth_type = plain").await;
+        Bouncer::with(&format!("postgres = {}", entry(&pg, "max_db_connections=2")), "auth_type = plain")
+            .await;
     let session = |user: &'static str, password: &'static str| {
         let conninfo =
             format!("{} password={password} application_name=limited", bouncer.conninfo(user, "postgres"));
@@ -357,7 +359,7 @@ async fn servers_end_by_age_and_by_idleness() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_login_is_in_flight_and_its_failure_is_for_all() {
     let pg = Postgres::single(Options::default().setting("log_connections", "on")).await.unwrap();
-    let databases = format!("postgres = {} ", entry(&pg, "user=ghost dbname=postgres"));
+    let databases = format!("postgres = {} ", entry(&pg, "user=ghost password=boo dbname=postgres"));
     let bouncer = Bouncer::with(&databases, "server_login_retry = 3").await;
     // The server is slow to answer, so that all of them wait for the same login.
     pg.freeze().unwrap();
@@ -373,7 +375,11 @@ async fn one_login_is_in_flight_and_its_failure_is_for_all() {
     for raw in &mut waiting {
         let frames = raw.until_closed().await;
         let (code, message) = error_of(frames.last().unwrap());
-        assert_eq!((code.as_str(), message.starts_with("password authentication failed")), ("28P01", true), "{message}");
+        assert_eq!(
+            (code.as_str(), message.starts_with("password authentication failed")),
+            ("28P01", true),
+            "{message}"
+        );
     }
     let log = std::fs::read_to_string(pg.log_path()).unwrap();
     assert_eq!(log.matches("FATAL:  password authentication failed for user \"ghost\"").count(), 1, "{log}");
@@ -420,7 +426,8 @@ async fn an_unreachable_server_keeps_clients_waiting_and_then_serves() {
     assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
     // The same for a session that is there already.
     pg.stop().await.unwrap();
-    let query = tokio::spawn(async move { client.query_one("SELECT 2", &[]).await.map(|row| row.get::<_, i32>(0)) });
+    let query =
+        tokio::spawn(async move { client.query_one("SELECT 2", &[]).await.map(|row| row.get::<_, i32>(0)) });
     bouncer.pool_becomes("cl_waiting", 1).await;
     pg.start().await.unwrap();
     assert_eq!(within("the query", query).await.unwrap().unwrap(), 2);
@@ -559,7 +566,8 @@ async fn a_forced_user_has_one_pool_for_all() {
     }
     bouncer.pool_is_intact(1).await;
     let pools = bouncer.show("SHOW POOLS").await;
-    let users: Vec<_> = pools.iter().filter(|row| row["database"] == "postgres").map(|row| &row["user"]).collect();
+    let users: Vec<_> =
+        pools.iter().filter(|row| row["database"] == "postgres").map(|row| &row["user"]).collect();
     assert_eq!(users, ["bob"]);
     assert_eq!(pg.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'bob'").await.unwrap(), "1");
 }

@@ -57,7 +57,9 @@ async fn statements_work_on_every_server_with_few_of_them_kept() {
         let sql = "SELECT count(*), pg_sleep(0.05) FROM pg_prepared_statements";
         let row = client.simple_query(sql).await.unwrap();
         let count = row.iter().find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(|text| text.parse::<i32>().unwrap()),
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                row.get(0).map(|text| text.parse::<i32>().unwrap())
+            }
             _ => None,
         });
         assert!(count.unwrap() <= 5, "{count:?}");

@@ -131,7 +131,7 @@ async fn simple_queries_of_every_shape() {
     assert_eq!(tags(&raw.query("").await), "IZ");
     assert_eq!(tags(&raw.query(" ; ").await), "IZ");
     assert_eq!(tags(&raw.query("SELECT 1; SELECT 2; SELECT 3").await), "TDCTDCTDCZ");
-    assert_eq!(tags(&raw.query("SELECT 1; SELECT 1/0; SELECT 3").await), "TDCTEZ");
+    assert_eq!(tags(&raw.query("SELECT 1; SELECT 1/0; SELECT 3").await), "TDCEZ");
     let notices = raw.query("DO $$ BEGIN RAISE NOTICE 'careful'; END $$").await;
     assert_eq!(tags(&notices), "NCZ");
     assert_eq!(error_of(&notices[0]).1, "careful");
@@ -158,7 +158,8 @@ async fn an_error_skips_to_sync_and_later_messages_too() {
     let bouncer = Bouncer::on(&pg, "").await;
     let mut raw = bouncer.raw_session().await;
     let mut out = Vec::new();
-    unnamed(&mut out, "SELECT 1/0");
+    // Not a constant, which would fail at Bind already.
+    unnamed(&mut out, "SELECT 1 / i FROM generate_series(0, 1) i");
     write::flush(&mut out);
     raw.send(&out).await;
     let mut seen = String::new();
@@ -307,7 +308,8 @@ async fn newer_protocols_are_negotiated_once() {
         };
         assert_eq!(negotiations.len(), 1);
         assert_eq!(frames[0].0, b'v', "before any authentication message");
-        let mut body = (minor | 3 << 16 & 0).to_be_bytes().to_vec();
+        // The whole version, as PostgreSQL sends it and libpq reads it.
+        let mut body = (3 << 16 | minor).to_be_bytes().to_vec();
         body.extend_from_slice(&u32::try_from(names.len()).unwrap().to_be_bytes());
         names.iter().for_each(|name| body.extend([name.as_bytes(), &[0]].concat()));
         assert_eq!(frames[0].1, body, "{version:?}");

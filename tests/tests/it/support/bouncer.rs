@@ -83,7 +83,9 @@ impl Bouncer {
     /// A session of the console.
     pub(crate) async fn console(&self) -> Client {
         let host = self.dir.path().display();
-        connect(&format!("host={host} port={} user=pgbouncer dbname=pgbouncer", self.port.port())).await.unwrap()
+        connect(&format!("host={host} port={} user=pgbouncer dbname=pgbouncer", self.port.port()))
+            .await
+            .unwrap()
     }
 
     /// The rows that a console command answers with.
@@ -108,7 +110,10 @@ impl Bouncer {
     /// A figure of SHOW POOLS for an entry, summed over its users.
     pub(crate) async fn pool(&self, database: &str, column: &str) -> i64 {
         let rows = self.show("SHOW POOLS").await;
-        rows.iter().filter(|row| row["database"] == database).map(|row| row[column].parse::<i64>().unwrap()).sum()
+        rows.iter()
+            .filter(|row| row["database"] == database)
+            .map(|row| row[column].parse::<i64>().unwrap())
+            .sum()
     }
 
     /// Waits until a figure of SHOW POOLS of entry `postgres` has this value.
@@ -128,7 +133,15 @@ impl Bouncer {
                     .map(|row| row[column].parse::<i64>().unwrap())
                     .sum::<i64>()
             };
-            let busy = ["cl_waiting", "sv_active", "sv_tested", "sv_login", "sv_used", "sv_active_cancel", "sv_being_canceled"];
+            let busy = [
+                "cl_waiting",
+                "sv_active",
+                "sv_tested",
+                "sv_login",
+                "sv_used",
+                "sv_active_cancel",
+                "sv_being_canceled",
+            ];
             busy.iter().all(|column| sum(column) == 0) && sum("sv_idle") == idle
         })
         .await;
