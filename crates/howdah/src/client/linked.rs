@@ -12,6 +12,9 @@ use super::end::End;
 use super::info::{Order, Phase};
 use super::stream::{flush, write_or_keep};
 
+/// A client that has so much to read yet is asked for no more (bytes): our own replies cost it no server's time.
+const OUTPUT_ENOUGH: usize = 256 * 1024;
+
 /// Why a link ends.
 #[derive(Debug)]
 pub(super) enum Leave {
@@ -51,7 +54,8 @@ impl Client {
     /// its server down, and nothing else.
     fn step(&mut self, cx: &mut Context<'_>, link: &mut Link) -> Step {
         let mut progress = self.flush_both(cx, link)?;
-        if link.lease.conn().output.is_empty() && (link.input_ready || !link.client_waits) {
+        let may_ask = self.output.len() <= OUTPUT_ENOUGH && link.lease.conn().output.is_empty();
+        if may_ask && (link.input_ready || !link.client_waits) {
             progress |= buffers::with(|buffers| self.take_from_client(cx, link, buffers))?;
         }
         if self.output.is_empty() {
@@ -88,7 +92,10 @@ impl Client {
     fn take_from_client(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
         let mut held = std::mem::take(&mut self.input);
         let mut read = 0;
-        if !std::mem::take(&mut link.input_ready) {
+        // What is there already may be the beginning of a frame only: then its rest is to be read in the same turn,
+        // so this counts as progress whatever comes of it.
+        let again = std::mem::take(&mut link.input_ready);
+        if !again {
             match self.stream.poll_read(cx, &mut buffers.read) {
                 Poll::Pending => {
                     self.input = held;
@@ -133,7 +140,7 @@ impl Client {
         if turn.idle && (turn.stalled || self.session.pool_mode() != PoolMode::Session) {
             return Err(Leave::Idle);
         }
-        Ok(read > 0 || turn.consumed > 0)
+        Ok(again || read > 0 || turn.consumed > 0)
     }
 
     /// The client's turn is over, the server's begins.
