@@ -79,9 +79,14 @@ impl ServerInfo {
         }
     }
 
+    /// Cancel requests under way.
+    pub(crate) fn cancels(&self) -> u32 {
+        self.cancels.load(Ordering::Acquire)
+    }
+
     /// Whether cancel requests are under way.
     pub(crate) fn is_being_canceled(&self) -> bool {
-        self.cancels.load(Ordering::Acquire) > 0
+        self.cancels() > 0
     }
 
     /// Waits until none is.

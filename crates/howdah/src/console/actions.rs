@@ -90,6 +90,10 @@ pub(crate) fn resume(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(),
         Some(_) => Vec::new(),
         None => pooler.entries.lock().values().filter(|e| e.paused.load(Ordering::SeqCst)).cloned().collect(),
     };
+    if entry.is_some() && pooler.paused.load(Ordering::SeqCst) {
+        // The PAUSE of everything holds it still.
+        return Ok(());
+    }
     let pools = pools_of(pooler, entry.as_deref());
     pooler.account(|account, now| {
         for pool in pools {

@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 
 use howdah_admin::rows::{PoolMode, PoolRow};
 use howdah_config::{CONSOLE_DATABASE, Config};
+use howdah_pool::{ServerId, ServerState};
 
 use super::moments::{Moments, load_balance, pool_mode};
 use crate::client::info::{ClientInfo, Phase};
 use crate::pooler::{Login, Pooler};
+use crate::pools::PoolKey;
+use crate::roll::Listed;
 
 /// Rows in the order of entry and user, as PgBouncer keeps them.
 pub(super) fn pools(pooler: &Arc<Pooler>) -> Vec<PoolRow> {
@@ -28,6 +31,7 @@ pub(super) fn pools(pooler: &Arc<Pooler>) -> Vec<PoolRow> {
         row.sv_tested += counts.tested;
         row.sv_login += counts.login;
     }
+    count_cancels(pooler, &mut rows);
     for client in pooler.clients.all() {
         let Some(key) = pool_of(pooler, &client) else { continue };
         let row = rows.entry(key.clone()).or_insert_with(|| row_of(pooler, &config, &key));
@@ -42,11 +46,32 @@ pub(super) fn pools(pooler: &Arc<Pooler>) -> Vec<PoolRow> {
     rows.into_values().collect()
 }
 
+/// Cancel requests have a connection each; a server that nobody uses any more waits for them to arrive.
+fn count_cancels(pooler: &Arc<Pooler>, rows: &mut BTreeMap<Login, PoolRow>) {
+    let in_use: Vec<(ServerId, Login, ServerState)> = pooler.account(|account, now| {
+        let in_use = account.servers(now).filter(|server| server.conn.is_none());
+        in_use.map(|server| (server.server, login(server.key), server.state)).collect()
+    });
+    for (server, login, state) in in_use {
+        let Some(Listed::Known(info)) = pooler.roll.get(server) else { continue };
+        let cancels = info.cancels();
+        let Some(row) = rows.get_mut(&login).filter(|_| cancels > 0) else { continue };
+        row.cl_active_cancel_req += cancels;
+        row.sv_active_cancel += cancels;
+        if state == ServerState::Tested {
+            row.sv_tested = row.sv_tested.saturating_sub(1);
+            row.sv_being_canceled += 1;
+        }
+    }
+}
+
+fn login(key: &PoolKey) -> Login {
+    (Arc::clone(&key.entry), Arc::clone(&key.user))
+}
+
 fn counts(pooler: &Arc<Pooler>) -> Vec<(Login, howdah_pool::PoolCounts)> {
     pooler.account(|account, now| {
-        let counted = account
-            .pools()
-            .map(|(pool, key)| ((Arc::clone(&key.entry), Arc::clone(&key.user)), account.counts(now, pool)));
+        let counted = account.pools().map(|(pool, key)| (login(key), account.counts(now, pool)));
         counted.collect()
     })
 }

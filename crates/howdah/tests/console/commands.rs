@@ -66,6 +66,30 @@ async fn pause_of_everything_is_a_state() {
 }
 
 #[tokio::test]
+async fn resuming_an_entry_leaves_the_pause_of_everything_alone() {
+    let site = Site::start("").await;
+    let console = site.console().await;
+    let bob = site.connect("p1", "bob").await;
+    console.run("PAUSE p1").await;
+    console.run("PAUSE").await;
+    console.run("RESUME p1").await;
+    tokio::join!(bob.run("SELECT 1"), async {
+        until_cell(&console, ("SHOW POOLS", "database", "p1"), "cl_waiting", "1").await;
+        assert_eq!(console.error("PAUSE p1").await, refused("already suspended/paused"));
+        console.run("RESUME").await;
+    });
+    // And the other way round.
+    console.run("PAUSE p1").await;
+    console.run("PAUSE").await;
+    console.run("RESUME").await;
+    tokio::join!(bob.run("SELECT 1"), async {
+        until_cell(&console, ("SHOW POOLS", "database", "p1"), "cl_waiting", "1").await;
+        console.run("RESUME p1").await;
+    });
+    site.howdah.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_console_that_waits_can_cancel_and_can_go_away() {
     let site = Site::start("").await;
     let watcher = site.console().await;

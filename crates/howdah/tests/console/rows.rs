@@ -208,3 +208,51 @@ async fn a_login_in_flight_is_a_new_server() {
     assert_eq!(crate::database_error(&error), crate::refused("database removed"));
     site.howdah.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_server_waits_for_the_cancel_requests_that_are_meant_for_it() {
+    let site = Site::start("").await;
+    let console = site.console().await;
+    let bob = site.connect("p1", "bob").await;
+    bob.run("BEGIN").await;
+    // Sessions go on, but the request is not taken off the socket.
+    site.postgres.freeze_postmaster().unwrap();
+    let token = bob.client.cancel_token();
+    let cancel = tokio::spawn(async move { token.cancel_query(tokio_postgres::NoTls).await });
+    until_cell(&console, ("SHOW POOLS", "database", "p1"), "cl_active_cancel_req", "1").await;
+    let counts = ["sv_active_cancel", "sv_active", "sv_being_canceled", "sv_tested", "sv_idle"];
+    assert_eq!(cells(&console.row("SHOW POOLS", "database", "p1").await, &counts), ["1", "1", "0", "0", "0"]);
+    bob.run("COMMIT").await;
+    assert_eq!(cells(&console.row("SHOW POOLS", "database", "p1").await, &counts), ["1", "0", "1", "0", "0"]);
+    assert_eq!(cell(&console.row("SHOW SERVERS", "database", "p1").await, "state"), "being_canceled");
+    site.postgres.thaw();
+    cancel.await.unwrap().unwrap();
+    until_cell(&console, ("SHOW POOLS", "database", "p1"), "sv_idle", "1").await;
+    assert_eq!(cells(&console.row("SHOW POOLS", "database", "p1").await, &counts), ["0", "0", "0", "0", "1"]);
+    site.howdah.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_http_side_shows_the_same() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let site = Site::start("http_listen = 127.0.0.1:0").await;
+    let bob = site.connect("p1", "bob").await;
+    bob.run("SELECT 1").await;
+    let address = site.howdah.http_address().unwrap();
+    let get = async |path: &str| {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let metrics = get("/metrics").await;
+    assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
+    for line in ["howdah_queries_total{database=\"p1\"} 1.0", "howdah_database_clients{database=\"p1\"} 1.0"]
+    {
+        assert!(metrics.lines().any(|there| there == line), "{line} is not in {metrics}");
+    }
+    assert!(get("/nothing-here").await.starts_with("HTTP/1.1 404"));
+    site.howdah.shutdown().await;
+}
