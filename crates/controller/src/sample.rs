@@ -45,7 +45,9 @@ SELECT r AS in_recovery,
        current_setting('wal_retrieve_retry_interval') AS retry_interval,
        current_setting('wal_receiver_timeout') AS receiver_timeout
 FROM (SELECT pg_is_in_recovery() AS r) node LEFT JOIN pg_stat_wal_receiver w ON true;
-SELECT application_name, state, sync_state, flush_lsn, replay_lsn FROM pg_stat_replication";
+SELECT application_name, state, sync_state, flush_lsn, replay_lsn,
+       (extract(epoch FROM reply_time) * 1000000)::bigint AS reply_time
+  FROM pg_stat_replication";
 
 /// Takes the vote unless this session has it; for the front of [`SAMPLE_SQL`].
 pub(crate) fn lock_sql() -> String {
@@ -258,6 +260,7 @@ fn attached(fields: &Fields<'_>) -> Attached {
             Some("streaming") => StreamState::Streaming,
             _ => StreamState::Other,
         },
+        reply_time: fields.number("reply_time").unwrap_or(0),
         sync: match fields.text("sync_state") {
             Some("sync") => SyncState::Sync,
             Some("potential") => SyncState::Potential,

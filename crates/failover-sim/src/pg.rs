@@ -59,6 +59,8 @@ pub struct Send {
     pub sent: usize,
     /// When it last heard from the standby.
     pub heard: u64,
+    /// When the standby sent its last reply.
+    pub replied: u64,
 }
 
 /// A commit that waits for its standbys.
@@ -244,6 +246,7 @@ impl Pg {
             Some(Attached {
                 application_name: name,
                 state: StreamState::Streaming,
+                reply_time: i64::try_from(s.replied).unwrap_or(i64::MAX),
                 sync,
                 flushed: lsn(s.flushed),
                 replayed: lsn(s.replayed),

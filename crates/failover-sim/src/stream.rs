@@ -117,7 +117,8 @@ impl World {
         }
         let lying = !other.wal.is_prefix_of(&pg.wal);
         let len = other.wal.len();
-        let sender = Send { stream, flushed: len, replayed: other.replayed, sent: len, heard: now };
+        let sender =
+            Send { stream, flushed: len, replayed: other.replayed, sent: len, heard: now, replied: now };
         if let Some(pg) = self.nodes.get_mut(node) {
             pg.senders.insert(standby, sender);
         }
@@ -195,13 +196,13 @@ impl World {
         self.send(
             Peer::Node(node),
             Peer::Node(to),
-            Message::Flushed { standby: node, stream, flushed, replayed, ping },
+            Message::Flushed { standby: node, stream, flushed, replayed, ping, at: self.now },
         );
     }
 
     /// A standby has reported.
-    pub fn flushed(&mut self, node: usize, from: (usize, u64), what: (usize, usize, bool)) {
-        let (standby, stream) = from;
+    pub fn flushed(&mut self, node: usize, from: (usize, u64, u64), what: (usize, usize, bool)) {
+        let (standby, stream, at) = from;
         let (flushed, replayed, ping) = what;
         let now = self.now;
         let Some(pg) = self.nodes.get_mut(node).filter(|p| p.power == Power::Up) else { return };
@@ -209,6 +210,7 @@ impl World {
         sender.flushed = flushed;
         sender.replayed = replayed;
         sender.heard = now;
+        sender.replied = at;
         self.release_commits(node);
         if ping {
             self.push_wal(node);

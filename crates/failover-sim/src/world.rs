@@ -105,6 +105,8 @@ pub enum Message {
         replayed: usize,
         /// An answer is wanted.
         ping: bool,
+        /// When it was sent.
+        at: u64,
     },
     /// The other end of a stream is gone.
     StreamEnded {
@@ -382,8 +384,8 @@ impl World {
             Message::Stream { sender, stream, upto, generation } => {
                 self.streamed(node, sender, (stream, upto, generation));
             }
-            Message::Flushed { standby, stream, flushed, replayed, ping } => {
-                self.flushed(node, (standby, stream), (flushed, replayed, ping));
+            Message::Flushed { standby, stream, flushed, replayed, ping, at } => {
+                self.flushed(node, (standby, stream, at), (flushed, replayed, ping));
             }
             Message::StreamEnded { stream } => self.stream_ended(node, stream),
             other => self.say(|| format!("node {node} ignores {other:?} of {from:?}")),

@@ -23,11 +23,13 @@ impl Machine {
         evidence::name(&self.spec, Some(id))
     }
 
-    /// Whether the nodes are a quorum when the voters that are out of recovery, and cannot be fenced, count as well: a
-    /// primary that is left by the operator's command in an asynchronous cluster.
+    /// Whether the nodes are a quorum when the present primary counts as well, which has a vote in an asynchronous
+    /// cluster and cannot be fenced, if it is there: the operator has ordered to leave it.
     fn enough_fenced(&self, nodes: &BTreeSet<NodeId>) -> bool {
         let Some(attempt) = &self.attempt else { return false };
-        let primary = |id: &&NodeId| self.facts.sample(**id).is_some_and(|s| !s.in_recovery);
+        let left = self.reign.as_ref().map(|r| r.node);
+        let primary =
+            |id: &&NodeId| left == Some(**id) && self.facts.sample(**id).is_some_and(|s| !s.in_recovery);
         let counted: BTreeSet<NodeId> = attempt.votes.iter().filter(primary).chain(nodes).copied().collect();
         !nodes.is_empty() && self.enough(&counted)
     }
@@ -76,7 +78,7 @@ impl Machine {
         let priority = |id: &NodeId| self.node_spec(*id).map(|n| n.priority);
         furthest.sort_by_key(|id| (std::cmp::Reverse(priority(id)), *id));
         let elected = *furthest.first().ok_or("the furthest node may not be promoted")?;
-        self.check_lag(best.1)?;
+        self.check_lag(best)?;
         Ok(elected)
     }
 
@@ -93,9 +95,16 @@ impl Machine {
     }
 
     /// Asynchronous clusters: what the primary was seen to have and the candidate lacks is lost, and that is bounded.
-    fn check_lag(&self, position: Lsn) -> Result<(), String> {
+    fn check_lag(&self, best: (u32, Lsn)) -> Result<(), String> {
         let asynchronous = self.electorate().is_none_or(|e| e.asynchronous);
-        let lag = self.facts.primary_reached.bytes_since(position);
+        let lag = self.facts.primary_reached.bytes_since(best.1);
+        if asynchronous && self.epoch.is_some_and(|e| best.0 < e.timeline) {
+            // Its promotion would begin the present timeline a second time.
+            return Err(
+                "replication is asynchronous and no candidate has received anything of the present epoch"
+                    .to_owned(),
+            );
+        }
         if asynchronous && lag > self.spec.limits.max_failover_lag {
             return Err(format!("replication is asynchronous and {lag} bytes would be lost"));
         }

@@ -1,6 +1,7 @@
 //! What is known of each node from its probes: answers, failures, signs of life. Facts only; what follows from them is
 //! for [`crate::evidence`] and [`crate::guards`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use howdah_topology::{Freshness, Lsn, NodeId, Time};
@@ -35,6 +36,35 @@ impl PathFacts {
     }
 }
 
+/// Two answers that are to show that a standby has replied in between lie at least so far apart: a server that was frozen
+/// reads old replies when it is thawed, and the end of the connection right after them.
+const REPLY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The replies of one standby, as its sender shows them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reply {
+    /// `reply_time`, and when the question that has shown it was sent.
+    seen: (i64, Time),
+    /// After this moment a reply has arrived.
+    pub(crate) as_of: Option<Time>,
+}
+
+impl Reply {
+    /// Takes what a later answer shows.
+    fn take(before: Option<Reply>, sent: Time, reply_time: i64) -> Reply {
+        let Some(before) = before.filter(|b| b.seen.0 <= reply_time) else {
+            return Reply { seen: (reply_time, sent), as_of: None };
+        };
+        if before.seen.0 == reply_time {
+            return Reply { seen: (reply_time, sent), ..before };
+        }
+        if sent.since(before.seen.1) < REPLY_INTERVAL {
+            return before;
+        }
+        Reply { seen: (reply_time, sent), as_of: Some(before.seen.1) }
+    }
+}
+
 /// What is known of one node.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NodeFacts {
@@ -60,6 +90,8 @@ pub(crate) struct NodeFacts {
     pub(crate) lone: Option<Time>,
     /// Since when the primary has had no stream to it.
     pub(crate) absent: Option<Time>,
+    /// What its standbys, by name, have last replied to it.
+    pub(crate) replies: BTreeMap<String, Reply>,
     /// The position replayed, newer than the sample where the controller samples in between.
     pub(crate) replayed: Option<Lsn>,
 }
@@ -122,6 +154,7 @@ impl NodeFacts {
             return;
         }
         self.starting = None;
+        self.see_replies(sent, &sample);
         self.see_life(sent, &sample, suspect_since);
         let lone = sample.in_recovery && sample.receiver.is_none();
         self.lone = lone.then(|| self.lone.unwrap_or(now));
@@ -130,6 +163,17 @@ impl NodeFacts {
         self.answered = now;
         self.latency = now.since(sent);
         self.sample = Some(sample);
+    }
+
+    /// Compares the replies of its standbys with what they were; a row that is gone is forgotten.
+    fn see_replies(&mut self, sent: Time, sample: &Sample) {
+        let before = std::mem::take(&mut self.replies);
+        let restarted = self.sample.as_ref().is_some_and(|s| s.started_at != sample.started_at);
+        for row in &sample.replication {
+            let known = before.get(&row.application_name).copied().filter(|_| !restarted);
+            let reply = Reply::take(known, sent, row.reply_time);
+            self.replies.insert(row.application_name.clone(), reply);
+        }
     }
 
     /// Compares the receiver with what it was: only an advance since the suspicion began is a sign of life.

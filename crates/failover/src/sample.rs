@@ -49,6 +49,9 @@ pub struct Attached {
     pub application_name: String,
     /// `state`.
     pub state: StreamState,
+    /// `reply_time` in microseconds of the standby's own clock, 0 for NULL; compares with itself only. That there is a row
+    /// proves nothing: it stays for `wal_sender_timeout` when the standby is cut off, and in a server that was frozen.
+    pub reply_time: i64,
     /// `sync_state`.
     pub sync: howdah_topology::SyncState,
     /// `flush_lsn`.

@@ -5,7 +5,7 @@ use howdah_topology::{NodeId, Time};
 
 use crate::facts::{Facts, NodeFacts};
 use crate::quorum;
-use crate::sample::{Sample, StreamState};
+use crate::sample::Sample;
 use crate::spec::ClusterSpec;
 
 /// Who votes and how many votes are needed.
@@ -78,11 +78,7 @@ fn as_of(facts: &Facts, spec: &ClusterSpec, voter: NodeId, primary: (&NodeFacts,
         return Some(node.sampled);
     }
     let name = &spec.nodes.get(usize::from(voter.0))?.application_name;
-    let streams = |name: &String| {
-        let row = sample.replication.iter().find(|r| r.application_name == *name);
-        row.is_some_and(|r| r.state == StreamState::Streaming)
-    };
-    let attached = streams(name).then_some(primary.sampled);
+    let attached = primary.replies.get(name).and_then(|r| r.as_of);
     let knows_no_newer = node.live().is_some_and(|s| {
         s.in_recovery && s.fence.is_none() && s.system_id == sample.system_id && s.timeline <= sample.timeline
     });
