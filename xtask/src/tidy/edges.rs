@@ -85,7 +85,12 @@ pub(crate) const EDGES: [Package; 18] = [
     package("crates/cli", 4, &["howdah", "config", "classifier", "topology", "protocol", "testkit"], &[]),
     package("crates/failover-sim", 5, &["failover", "topology"], &[]),
     package("tests", 5, &[], &["howdah", "config", "protocol", "testkit", "topology", "classifier"]),
-    package("benches", 5, &[], &["howdah", "protocol", "classifier", "pool", "config", "testkit", "session"]),
+    package(
+        "benches",
+        5,
+        &[],
+        &["howdah", "protocol", "classifier", "pool", "config", "testkit", "session", "topology"],
+    ),
     package("examples", 5, &["howdah"], &["testkit"]),
     package("xtask", 5, &["testkit"], &[]),
 ];
