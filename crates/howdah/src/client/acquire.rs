@@ -50,7 +50,18 @@ pub(super) struct Place {
 }
 
 /// A server, which may have been idle for so long that it is to be checked first.
-pub(super) type Unchecked = (Place, Leased);
+type Found = (Place, Leased);
+
+/// How far a request has come that has to wait.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// There is no place for it yet.
+    Nowhere,
+    /// It has its place, and its turn there was counted.
+    Placed(Place),
+    /// There is a server that is to be checked.
+    Found(Found),
+}
 
 /// `server_check_query`, when the server was idle for so long that it is due.
 async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
@@ -65,21 +76,21 @@ async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
 }
 
 impl Client {
-    /// A server without any wait, the usual case; else what there is that needs one, a server to be checked.
-    pub(super) fn acquire_now(&mut self, plan: Plan) -> Result<Link, Option<Unchecked>> {
+    /// A server without any wait, the usual case; else how far it has come.
+    pub(super) fn acquire_now(&mut self, plan: Plan) -> Result<Link, Begun> {
         self.refresh();
         if self.pooler.stage() >= Stage::WaitForServers {
-            return Err(None);
+            return Err(Begun::Nowhere);
         }
-        let place = self.place(plan, false).map_err(|_| None)?;
+        let place = self.place(plan, false).map_err(|_| Begun::Nowhere)?;
         loop {
-            let mut lease = self.pooler.try_checkout(place.pool).ok_or(None)?;
+            let mut lease = self.pooler.try_checkout(place.pool).ok_or(Begun::Placed(place))?;
             if !lease.conn().is_fresh() {
                 self.stale(lease, place.node);
                 continue;
             }
             if lease.check_due && self.pooler.config.load().settings.server_check_query.is_some() {
-                return Err(Some((place, lease)));
+                return Err(Begun::Found((place, lease)));
             }
             lease.conn().side.set_replica(place.is_replica);
             return Ok(Link::new(lease));
@@ -143,20 +154,15 @@ impl Client {
     }
 
     /// A server, with all the waits that it takes. `None`: the batch was refused and the session goes on.
-    pub(super) async fn acquire(
-        &mut self,
-        plan: Plan,
-        mut unchecked: Option<Unchecked>,
-    ) -> Result<Option<Link>, End> {
+    pub(super) async fn acquire(&mut self, plan: Plan, mut begun: Begun) -> Result<Option<Link>, End> {
         self.info.enter(Phase::Waiting, self.asked);
         loop {
-            let (place, mut lease) = match unchecked.take() {
-                Some(unchecked) => unchecked,
-                None => match self.wait_for_server(plan).await? {
-                    Some(found) => found,
-                    None => return Ok(None),
-                },
+            let found = match std::mem::replace(&mut begun, Begun::Nowhere) {
+                Begun::Nowhere => self.wait_for_server(plan, None).await?,
+                Begun::Placed(place) => self.wait_for_server(plan, Some(place)).await?,
+                Begun::Found(found) => Some(found),
             };
+            let Some((place, mut lease)) = found else { return Ok(None) };
             let query = self.pooler.config.load().settings.server_check_query.clone();
             if !self.meanwhile(is_usable(&mut lease, query)).await? {
                 self.stale(lease, place.node);
@@ -168,9 +174,15 @@ impl Client {
     }
 
     /// The waits for a place and for one of its servers. `None`: the batch was refused and the session goes on.
-    async fn wait_for_server(&mut self, plan: Plan) -> Result<Option<Unchecked>, End> {
+    async fn wait_for_server(&mut self, plan: Plan, mut first: Option<Place>) -> Result<Option<Found>, End> {
         loop {
-            let Some(place) = self.wait_for_place(plan).await? else { return Ok(None) };
+            // A place that was chosen already is kept: choosing twice would take two turns, and of two replicas
+            // the same one would always be the second.
+            let place = match first.take() {
+                Some(place) => Some(place),
+                None => self.wait_for_place(plan).await?,
+            };
+            let Some(place) = place else { return Ok(None) };
             let pooler = Arc::clone(&self.pooler);
             let since = self.asked;
             match self.meanwhile(pooler.checkout(place.pool, since)).await? {
@@ -286,7 +298,7 @@ impl Client {
             Some(_) => Plan::Primary,
             None => Plan::Anywhere,
         };
-        match self.acquire(plan, None).await? {
+        match self.acquire(plan, Begun::Nowhere).await? {
             Some(link) => {
                 link.lease.give_back();
                 Ok(())

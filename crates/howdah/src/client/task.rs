@@ -50,7 +50,7 @@ impl Client {
         let mut link = match self.acquire_now(plan) {
             Ok(link) => link,
             // The way with waits in it is rare and its future large.
-            Err(unchecked) => match Box::pin(self.acquire(plan, unchecked)).await? {
+            Err(begun) => match Box::pin(self.acquire(plan, begun)).await? {
                 Some(link) => link,
                 None => return Ok(()),
             },
