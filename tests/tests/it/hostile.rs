@@ -2,8 +2,9 @@
 //! afterwards.
 
 use std::process::Command;
+use std::time::Duration;
 
-use howdah_protocol::read::TransactionStatus;
+use howdah_protocol::read::{TargetKind, TransactionStatus};
 use howdah_protocol::write;
 use howdah_testkit::{Options, Postgres};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,9 @@ use crate::support::{
 
 /// The most that the process may grow while a client does not read (bytes).
 const GROWTH_MAX: u64 = 48 * 1024 * 1024;
+
+/// More than anybody may take of questions whose answers are not read (bytes).
+const FLOOD: usize = 400 * 1024 * 1024;
 
 /// Resident memory of this process, in bytes.
 fn resident() -> u64 {
@@ -218,20 +222,36 @@ async fn a_client_that_does_not_read_small_answers_is_read_from_no_further() {
         write::execute(&mut out, b"", 0).unwrap();
         write::sync(&mut out);
     }
-    // Sends without end and reads nothing, until nobody takes its bytes any more.
-    let stuck = tokio::time::timeout(std::time::Duration::from_secs(3), async {
-        for _ in 0..5_000 {
-            if lazy.stream.write_all(&out).await.is_err() {
-                return;
-            }
-        }
-    });
-    assert!(stuck.await.is_err(), "250 MB of questions were taken and no answer was read");
+    floods(&mut lazy, &out).await;
     let growth = resident().saturating_sub(before);
     assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
     drop(lazy);
     bouncer.pool_becomes("sv_active", 0).await;
+    // The same with answers that are the pooler's own and cost no server any work.
+    let mut lazy = bouncer.raw_session().await;
+    let before = resident();
+    out.clear();
+    for _ in 0..2_000 {
+        write::parse(&mut out, b"s", b"SELECT 1", &[0, 0]).unwrap();
+        write::close(&mut out, TargetKind::Statement, b"s").unwrap();
+    }
+    floods(&mut lazy, &out).await;
+    let growth = resident().saturating_sub(before);
+    assert!(growth < GROWTH_MAX, "grew by {growth} bytes of own replies");
+    drop(lazy);
+    bouncer.pool_becomes("sv_active", 0).await;
     assert_eq!(bouncer.connect().await.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+}
+
+/// Sends without end and reads nothing, until nobody takes its bytes any more.
+async fn floods(lazy: &mut Raw, out: &[u8]) {
+    let stuck = tokio::time::timeout(Duration::from_secs(4), async {
+        let mut sent = 0;
+        while sent < FLOOD && lazy.stream.write_all(out).await.is_ok() {
+            sent += out.len();
+        }
+    });
+    assert!(stuck.await.is_err(), "{FLOOD} bytes of questions were taken and no answer was read");
 }
 
 /// A raw session that vanishes after this.

@@ -7,5 +7,7 @@ mod hostile;
 mod parameters;
 mod pooling;
 mod prepared;
+mod program;
 mod protocol;
+mod routing;
 mod support;

@@ -1,13 +1,16 @@
 //! The real program as a child process, as an operator starts it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use howdah_testkit::PortLease;
 use tempfile::TempDir;
 
 use super::bouncer;
 use super::until;
+
+/// The name of its configuration file.
+const FILE: &str = "howdah.ini";
 
 /// A running `howdah FILE`; killed with its owner.
 pub(crate) struct Binary {
@@ -29,8 +32,8 @@ impl Binary {
     pub(crate) async fn start(databases: &str, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = PortLease::reserve().unwrap();
-        let file = dir.path().join("howdah.ini");
-        std::fs::write(&file, bouncer::text(dir.path(), port.port(), databases, settings)).unwrap();
+        let file = dir.path().join(FILE);
+        write(dir.path(), port.port(), (databases, settings));
         let child = Command::new(program())
             .arg("--quiet")
             .arg(&file)
@@ -50,6 +53,40 @@ impl Binary {
     /// A connection string for this user and database.
     pub(crate) fn conninfo(&self, user: &str, dbname: &str) -> String {
         format!("host=127.0.0.1 port={} user={user} dbname={dbname}", self.port.port())
+    }
+
+    /// Its configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.path().join(FILE)
+    }
+
+    /// Writes the file anew.
+    pub(crate) fn rewrite(&self, databases: &str, settings: &str) {
+        write(self.dir.path(), self.port.port(), (databases, settings));
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let child = std::sync::Mutex::new(&mut self.child);
+        until("the end of the program", || async { child.lock().unwrap().try_wait().unwrap().is_some() })
+            .await;
+        self.child.wait().unwrap()
     }
 
     /// Its port.
@@ -77,6 +114,12 @@ impl Binary {
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
+}
+
+/// Writes the configuration; `@DIR@` stands for its directory.
+fn write(dir: &Path, port: u16, (databases, settings): (&str, &str)) {
+    let text = bouncer::text(dir, port, databases, settings);
+    std::fs::write(dir.join(FILE), text.replace("@DIR@", &dir.to_string_lossy())).unwrap();
 }
 
 impl Drop for Binary {

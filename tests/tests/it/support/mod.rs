@@ -9,10 +9,10 @@ mod raw;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use binary::Binary;
+pub(crate) use binary::{Binary, program as howdah_program};
 pub(crate) use bouncer::{Bouncer, connect, entry};
 pub(crate) use fake::{Fake, message};
-pub(crate) use raw::{Frame, Raw, error_of, tags};
+pub(crate) use raw::{Raw, error_of, tags};
 
 use howdah_testkit::{Options, Postgres, wait_until};
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::within;
 
 /// Tag and body.
-pub(crate) type Frame = (u8, Vec<u8>);
+type Frame = (u8, Vec<u8>);
 
 /// A connection.
 pub(crate) struct Raw {
@@ -168,12 +168,12 @@ impl Raw {
 }
 
 /// The tags of these messages, as text.
-pub(crate) fn tags(frames: &[Frame]) -> String {
+pub(crate) fn tags(frames: &[(u8, Vec<u8>)]) -> String {
     frames.iter().map(|(tag, _)| char::from(*tag)).collect()
 }
 
 /// SQLSTATE and sentence of an ErrorResponse or NoticeResponse.
-pub(crate) fn error_of(frame: &Frame) -> (String, String) {
+pub(crate) fn error_of(frame: &(u8, Vec<u8>)) -> (String, String) {
     assert!(matches!(frame.0, b'E' | b'N'), "not an error: {:?}", shown(std::slice::from_ref(frame)));
     let fields = read::error_or_notice(&frame.1).unwrap();
     let text = |field: Option<&[u8]>| String::from_utf8_lossy(field.unwrap_or_default()).into_owned();
