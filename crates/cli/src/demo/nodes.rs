@@ -1,8 +1,10 @@
 //! The three PostgreSQL servers: the reference installation on loopback addresses.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use howdah_testkit::{Cluster, ClusterBuilder, Node, Prepared};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use super::Broken;
@@ -76,20 +78,31 @@ pub(crate) async fn rejoin(
     command.arg("--rewind-as").arg(primary.conninfo("postgres"));
     command.arg("--name").arg(node.name()).arg("--log").arg(node.log_path());
     command.env("HOWDAH_PG_BIN", node.binaries().dir());
-    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     screen.line(&format!("howdah rejoin --pgdata {} …", node.pgdata().display()));
-    let output = tokio::time::timeout(REJOIN_LIMIT, command.output()).await;
-    let output = output
+    let mut child = command.spawn().map_err(|error| Broken::new(format!("howdah rejoin: {error}")))?;
+    let (output, errors) = (child.stdout.take(), child.stderr.take());
+    let all = async {
+        tokio::join!(quote(output, screen), quote(errors, screen));
+        child.wait().await
+    };
+    let status = tokio::time::timeout(REJOIN_LIMIT, all).await;
+    let status = status
         .map_err(|_| Broken::new(format!("howdah rejoin took more than {} s", REJOIN_LIMIT.as_secs())))?
-        .map_err(|error| Broken::new(format!("howdah rejoin cannot be run: {error}")))?;
-    for text in [&output.stdout, &output.stderr] {
-        // A line of progress is written over itself: the last state of it is enough here.
-        let text = String::from_utf8_lossy(text);
-        let lines = text.lines().filter_map(|line| line.rsplit('\r').find(|state| !state.trim().is_empty()));
-        lines.for_each(|line| screen.quote(line));
-    }
-    if output.status.success() {
+        .map_err(|error| Broken::new(format!("howdah rejoin: {error}")))?;
+    if status.success() {
         return Ok(());
     }
-    Err(Broken::new(format!("howdah rejoin failed ({})", output.status)))
+    Err(Broken::new(format!("howdah rejoin failed ({status})")))
+}
+
+/// Shows what a program writes, as it comes. A line of progress is written over itself: its last state is enough.
+async fn quote(output: Option<impl AsyncRead + Unpin>, screen: &Screen) {
+    let Some(output) = output else { return };
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some(state) = line.rsplit('\r').find(|state| !state.trim().is_empty()) {
+            screen.quote(state);
+        }
+    }
 }

@@ -145,8 +145,9 @@ impl Pooler {
         Ok(std::iter::once(heading).chain(cells).collect())
     }
 
-    /// Stops it.
-    pub(crate) async fn stop(&self) {
+    /// Stops it. Our own session goes first: a shutdown waits for its clients.
+    pub(crate) async fn stop(self) {
+        drop(self.console);
         self.handle.shutdown().await;
     }
 }

@@ -1,5 +1,6 @@
 //! The plot: each step does one thing, shows it, and says whether it held.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use howdah_testkit::{Cluster, Prepared};
@@ -153,8 +154,10 @@ impl Stage<'_> {
             "{WRITERS} of {WRITERS} sessions are the same; the longest wait for an acknowledgement was {}.",
             millis(report.gap)
         ));
-        for told in &report.interrupted {
-            screen.line(&format!("a session was told {told}"));
+        let kinds: BTreeSet<&String> = report.interrupted.iter().collect();
+        for told in kinds {
+            let count = report.interrupted.iter().filter(|other| *other == told).count();
+            screen.line(&format!("told to {count} of them: {told}"));
         }
         screen.line(&format!(
             "{} rows were acknowledged, {missing} of them are missing.",
