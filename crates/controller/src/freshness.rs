@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use howdah_failover::Event;
 use howdah_topology::{Time, Topology};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::ask::{Ask as _, AskError};
 use crate::handle::Shared;
@@ -20,6 +22,9 @@ const CHASE: Duration = Duration::from_secs(1);
 
 /// A sample is answered within this, or the next one is sent.
 const SAMPLE_LIMIT: Duration = Duration::from_millis(200);
+
+/// An answer waits so long for the other replicas'.
+const TOGETHER: Duration = Duration::from_millis(3);
 
 /// What moves, the same text on primary and standby. The receiver's timeline says whose WAL was replayed.
 const POSITION_SQL: &str = "\
@@ -67,22 +72,49 @@ impl Sampler {
     }
 
     /// The primary first: what it had inserted is what the replicas are then measured by.
+    ///
+    /// The replicas' answers are told together: sessions wait for the first replica that has their write, and told
+    /// one by one it would always be the same.
     async fn sample_all(&self) {
         let topology = self.shared.topology.load_full();
         let Some(primary) = topology.primary else { return };
-        self.sample(usize::from(primary.0)).await;
+        self.tell(self.sample(usize::from(primary.0)).await);
         let replicas = topology.nodes.iter().filter(|node| node.id != primary && node.prefix);
-        futures_util::future::join_all(replicas.map(|node| self.sample(usize::from(node.id.0)))).await;
+        let mut asked: FuturesUnordered<_> =
+            replicas.map(|node| self.sample(usize::from(node.id.0))).collect();
+        let (mut held, mut until) = (Vec::new(), None);
+        loop {
+            let answer = match until {
+                None => asked.next().await,
+                Some(at) => match timeout_at(at, asked.next()).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        self.tell(std::mem::take(&mut held));
+                        until = None;
+                        continue;
+                    }
+                },
+            };
+            let Some(answer) = answer else { break };
+            held.extend(answer);
+            until.get_or_insert_with(|| Instant::now() + TOGETHER);
+        }
+        self.tell(held);
     }
 
-    async fn sample(&self, index: usize) {
-        let Some(link) = self.links.get(index) else { return };
-        match self.read(link).await {
+    fn tell(&self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
             // Full: the machine has enough to do, and the next sample says more.
-            Ok(Some(event)) => drop(self.events.try_send(event)),
-            Ok(None) => {}
-            Err(e) => tracing::debug!(node = %link.config.name, error = ?e, "no freshness sample"),
+            drop(self.events.try_send(event));
         }
+    }
+
+    async fn sample(&self, index: usize) -> Option<Event> {
+        let link = self.links.get(index)?;
+        self.read(link).await.unwrap_or_else(|e| {
+            tracing::debug!(node = %link.config.name, error = ?e, "no freshness sample");
+            None
+        })
     }
 
     async fn read(&self, link: &NodeLink) -> Result<Option<Event>, AskError> {

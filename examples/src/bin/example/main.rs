@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause before an interrupted statement is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A statement that took so long had to wait for somebody, which is worth a line.
+const NOTABLE: Duration = Duration::from_millis(250);
+
 const USAGE: &str = "usage: example CONNECTION_STRING [--once ROWS] [--every MILLISECONDS]";
 
 /// The command line.
@@ -98,7 +101,7 @@ async fn insist<T>(
     let began = Instant::now();
     loop {
         let error = match run().await {
-            Ok(done) if began.elapsed() > PAUSE => {
+            Ok(done) if began.elapsed() > NOTABLE => {
                 say(&format!("{what} took {} ms", began.elapsed().as_millis()));
                 return Ok(done);
             }
