@@ -270,7 +270,7 @@ impl Turn<'_, '_> {
         server.retry.answered(group);
         self.boundary = server.is_armed();
         if hidden {
-            self.session.vars_applied(server);
+            server.applied(&mut self.session.vars);
             return Ok(true);
         }
         self.answered(status);

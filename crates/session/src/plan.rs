@@ -91,6 +91,8 @@ impl Session {
                 return Ok(Plan::NeedMore);
             };
             self.look_at(shared, header.tag, &rest[HEADER_LEN..header.len], &mut batch)?;
+            // After an error in the messages before it, a simple query is skipped and the batch goes on to Sync.
+            batch.open |= header.tag == b'Q' && at > 0;
             at = end;
             if matches!(header.tag, b'Q' | b'S' | b'H' | b'F' | b'X') {
                 return Ok(self.decide(&batch, at));

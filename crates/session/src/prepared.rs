@@ -181,12 +181,11 @@ impl ServerNames {
         self.used.remove(&id);
     }
 
-    /// Takes out the least recently used one of those that need not stay.
+    /// The least recently used one of those that need not stay.
     /// A scan, since it is paid only together with a Parse and a Close on the wire.
-    pub(crate) fn evict(&mut self, stays: impl Fn(u64) -> bool) -> Option<Arc<Statement>> {
+    pub(crate) fn oldest(&self, stays: impl Fn(u64) -> bool) -> Option<Arc<Statement>> {
         let may_go = self.used.iter().filter(|(id, _)| !stays(**id));
-        let oldest = may_go.min_by_key(|(_, (_, tick))| *tick).map(|(id, _)| *id)?;
-        self.used.remove(&oldest).map(|(statement, _)| statement)
+        may_go.min_by_key(|(_, (_, tick))| *tick).map(|(_, (statement, _))| Arc::clone(statement))
     }
 
     pub(crate) fn clear(&mut self) {

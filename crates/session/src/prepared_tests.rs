@@ -33,8 +33,10 @@ fn least_recently_used_goes_first() {
         names.insert(statement);
     }
     assert!(names.touch(all[0].id));
-    assert!(names.evict(|_| true).is_none());
-    assert_eq!(names.evict(|_| false).map(|statement| statement.id), Some(all[1].id));
+    assert!(names.oldest(|_| true).is_none());
+    assert_eq!(names.oldest(|id| id == all[1].id).map(|statement| statement.id), Some(all[2].id));
+    assert_eq!(names.oldest(|_| false).map(|statement| statement.id), Some(all[1].id));
+    names.remove(all[1].id);
     assert!(!names.touch(all[1].id));
     assert_eq!(names.len(), 2);
 }

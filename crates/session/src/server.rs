@@ -14,6 +14,8 @@ use crate::vars::{Tracked, Vars, set_shared};
 #[derive(Debug)]
 pub struct ServerSide {
     pub(crate) vars: Arc<Vars>,
+    /// Which of the tracked parameters the server reports, by position.
+    reports: Vec<bool>,
     pub(crate) names: ServerNames,
     pub(crate) requests: Requests,
     pub(crate) status: TransactionStatus,
@@ -55,6 +57,7 @@ impl ServerSide {
     ) -> Self {
         let mut server = Self {
             vars: Arc::default(),
+            reports: vec![false; tracked.names().count()],
             names: ServerNames::default(),
             requests: Requests::default(),
             status: TransactionStatus::Idle,
@@ -83,7 +86,25 @@ impl ServerSide {
     pub(crate) fn reported(&mut self, tracked: &Tracked, name: &[u8], value: &[u8]) -> Option<usize> {
         let position = tracked.position(name)?;
         set_shared(&mut self.vars, position, value);
+        if let Some(reports) = self.reports.get_mut(position) {
+            *reports = true;
+        }
         Some(position)
+    }
+
+    /// The client's values have been set. Where the server reports a parameter its own word counts: if it said
+    /// nothing, what was set is another spelling of what it had.
+    pub(crate) fn applied(&mut self, client: &mut Arc<Vars>) {
+        for (position, reports) in self.reports.iter().enumerate() {
+            let (from, to) = if *reports { (&self.vars, &mut *client) } else { (&*client, &mut self.vars) };
+            let value = from.shared(position).filter(|_| !*reports || to.get(position).is_some());
+            if let Some(value) = value {
+                set_shared(to, position, &value);
+            }
+        }
+        if **client == *self.vars {
+            self.vars = Arc::clone(client);
+        }
     }
 
     /// What the node is at this checkout: a promoted replica keeps its connections.

@@ -171,14 +171,6 @@ impl Session {
         }
     }
 
-    /// The server has taken the client's values over, in its own spelling where it reports one. What the
-    /// client has no value for stays the server's alone: another client may have set it.
-    pub(crate) fn vars_applied(&mut self, server: &mut ServerSide) {
-        let mut vars = (*self.vars).clone();
-        vars.fill_from(&server.vars);
-        server.vars = if vars == *self.vars { Arc::clone(&self.vars) } else { Arc::new(vars) };
-    }
-
     /// A replica refused the batch that comes next: it goes to the primary, and so does its text from now on
     /// when the refusal came from the text.
     pub fn refused_by_replica(&mut self) {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use howdah_protocol::frame::{HEADER_LEN, Header};
-use howdah_protocol::read::TargetKind;
+use howdah_protocol::read::{TargetKind, TransactionStatus};
 use howdah_protocol::{read, write};
 
 use crate::error::Fatal;
@@ -55,12 +55,31 @@ impl Turn<'_, '_, '_> {
         let mut undo = vec![Undo::Client { name: parse.name.into(), before: None }];
         self.replace(header);
         if self.server.names.touch(statement.id) {
-            self.server.requests.push(Request::Reply { tag: b'1', undo });
-        } else {
-            undo.push(Undo::ServerAdded(statement.id));
-            self.prepare(&statement, false, undo)?;
+            if !self.may_fail() {
+                self.server.requests.push(Request::Reply { tag: b'1', undo });
+                return Ok(Next::Go);
+            }
+            self.unprepare(&statement)?;
         }
+        undo.push(Undo::ServerAdded(statement.id));
+        self.prepare(&statement, false, undo)?;
         Ok(Next::Go)
+    }
+
+    /// Whether a Parse of a good text may fail nevertheless, because the transaction has: only the server's own
+    /// answer is right then.
+    fn may_fail(&self) -> bool {
+        self.server.status == TransactionStatus::Failed || self.server.requests.has_ended_group()
+    }
+
+    /// Closes a statement on the server.
+    fn unprepare(&mut self, statement: &Arc<Statement>) -> Result<(), Fatal> {
+        write::close(self.out.to_server, TargetKind::Statement, &statement.name)?;
+        self.server.names.remove(statement.id);
+        let undo = vec![Undo::ServerRemoved(Arc::clone(statement))];
+        self.server.requests.push(Request::Close { hidden: true, undo });
+        self.server.batch_open = true;
+        Ok(())
     }
 
     /// The client's frame is left out, and what is written next stands in its place.
@@ -78,18 +97,16 @@ impl Turn<'_, '_, '_> {
     /// Closes least recently used statements until the server can take one more, if it needs to. False when
     /// all that could go are not certain to be there.
     fn make_room(&mut self, wanted: &Statement) -> Result<bool, Fatal> {
-        let server = &mut *self.server;
-        if server.names.has(wanted.id) {
+        if self.server.names.has(wanted.id) {
             return Ok(true);
         }
-        while server.names.len() >= self.session.options.max_prepared_statements {
+        while self.server.names.len() >= self.session.options.max_prepared_statements {
+            let server = &*self.server;
             let requests = &server.requests;
             let stays = |id| requests.is_unsettled(|undo| undo.is_of_server(id));
-            let Some(old) = server.names.evict(stays) else { return Ok(false) };
+            let Some(old) = server.names.oldest(stays) else { return Ok(false) };
             self.run.cut(self.at, self.at, self.out.to_server);
-            write::close(self.out.to_server, TargetKind::Statement, &old.name)?;
-            server.requests.push(Request::Close { hidden: true, undo: vec![Undo::ServerRemoved(old)] });
-            server.batch_open = true;
+            self.unprepare(&old)?;
         }
         Ok(true)
     }

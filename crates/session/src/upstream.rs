@@ -202,6 +202,7 @@ impl<'i> Turn<'_, 'i, '_> {
         }
         if self.server.copy_in && !matches!(header.tag, b'd' | b'c' | b'f' | b'H' | b'S') {
             // The server fails the COPY with it and has done with both by one answer.
+            self.server.copy_in = false;
             return Ok(self.pass(header));
         }
         let body = &rest[HEADER_LEN..header.len.min(rest.len())];
@@ -246,10 +247,12 @@ impl<'i> Turn<'_, 'i, '_> {
         if server.retry.refused {
             return Ok(Some(Next::Stall));
         }
+        let nothing_to_repeat = server.retry.is_empty();
         match self.session.plan(self.shared, rest)? {
             Plan::Read { batch } => Ok(self.begin_batch(&rest[..batch])),
             Plan::NeedMore => Ok(Some(Next::NeedMore)),
-            Plan::Ignore { .. } => Ok(None),
+            // Half of it must not stand between a batch and its second run.
+            Plan::Ignore { .. } => Ok((!nothing_to_repeat).then_some(Next::Stall)),
             Plan::Primary | Plan::Anywhere | Plan::Terminate => Ok(Some(Next::Stall)),
         }
     }

@@ -50,6 +50,11 @@ impl Vars {
         self.values.get(position).and_then(|value| value.as_deref())
     }
 
+    /// The value at a position, to be kept elsewhere.
+    pub(crate) fn shared(&self, position: usize) -> Option<Arc<[u8]>> {
+        self.values.get(position).cloned().flatten()
+    }
+
     /// Sets a value; returns false when it was the same already.
     pub fn set(&mut self, position: usize, value: &[u8]) -> bool {
         if self.get(position) == Some(value) {
