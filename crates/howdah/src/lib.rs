@@ -24,6 +24,7 @@ mod directory;
 mod entry;
 mod error;
 mod handle;
+mod intern;
 mod listener;
 mod maintain;
 mod pooler;

@@ -12,11 +12,12 @@ use howdah_config::Config;
 use howdah_controller::Clock;
 use howdah_pool::GroupId;
 use howdah_protocol::auth::{Credential, Entropy};
-use howdah_session::Shared;
+use howdah_session::{SessionOptions, Shared, Vars};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::entry::{Cluster, Entry};
+use crate::intern::Interned;
 use crate::pools::SharedPools;
 use crate::registry::Registry;
 use crate::secrets::Secrets;
@@ -60,6 +61,11 @@ pub(crate) struct Pooler {
     pub(crate) consoles: crate::console::session::Consoles,
     /// Servers by their number in the account.
     pub(crate) roll: crate::roll::Roll,
+    /// What clients share because it is equal.
+    pub(crate) users: Interned<str>,
+    pub(crate) names: Interned<[u8]>,
+    pub(crate) vars: Interned<Vars>,
+    pub(crate) options: Interned<SessionOptions>,
     /// Clients that are logged in, by user.
     pub(crate) user_clients: Mutex<HashMap<Arc<str>, u32>>,
     last_id: AtomicU64,
@@ -105,6 +111,10 @@ impl Pooler {
             clients: Registry::default(),
             consoles: crate::console::session::Consoles::default(),
             roll: crate::roll::Roll::default(),
+            users: Interned::default(),
+            names: Interned::default(),
+            vars: Interned::default(),
+            options: Interned::default(),
             user_clients: Mutex::default(),
             last_id: AtomicU64::new(0),
             process_secret: parts.process_secret,

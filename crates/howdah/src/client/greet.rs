@@ -39,8 +39,12 @@ impl Newcomer {
         }
         let database = entry.database();
         let mut vars = client_vars(&config, &pooler.session.tracked, &asked).map_err(Some)?;
-        let user: Arc<str> = asked.user.as_str().into();
-        let server_user: Arc<str> = database.user.as_deref().map_or_else(|| Arc::clone(&user), Arc::from);
+        let user: Arc<str> = pooler.users.share(asked.user.as_str().into());
+        let server_user: Arc<str> = database
+            .user
+            .as_deref()
+            .map_or_else(|| Arc::clone(&user), |user| pooler.users.share(user.into()));
+        *self.info.who.lock() = (Arc::clone(&entry.name), Arc::clone(&user));
         if config.settings.auth_type == howdah_config::AuthType::Any && database.user.is_none() {
             return Err(Some(End::refused("auth_type=any requires a forced user")));
         }
@@ -52,14 +56,14 @@ impl Newcomer {
             let context = howdah_session::context(utf8);
             Box::new(Routing::new(mode, policy, context))
         });
-        let options = Arc::new(session_options(&config, &database, &user));
+        let options = pooler.options.share(session_options(&config, &database, &user).into());
         let welcome = entry.welcome(&server_user);
         if let Some(welcome) = &welcome {
             vars.fill_from(&reported(&pooler.session.tracked, welcome));
         }
         let mut client = Client {
             stream: std::mem::replace(&mut self.stream, super::stream::ClientStream::closed()),
-            session: Session::new(options, Arc::new(vars), routing)
+            session: Session::new(options, pooler.vars.share(vars.into()), routing)
                 .with_scope(pooler.scope(&entry.name, &server_user)),
             info: Arc::clone(&self.info),
             user,
@@ -95,7 +99,7 @@ impl Client {
                 let welcome = welcome.ok_or_else(|| End::refused("no server has logged in yet"))?;
                 let mut vars = (**self.session.vars()).clone();
                 vars.fill_from(&reported(&self.pooler.session.tracked, &welcome));
-                self.session.set_vars(Arc::new(vars));
+                self.session.set_vars(self.pooler.vars.share(vars.into()));
                 welcome
             }
         };
@@ -115,7 +119,7 @@ impl Client {
         self.info.enter(Phase::Idle, self.pooler.clock.now());
         let name =
             tracked.position(b"application_name").and_then(|position| self.session.vars().get(position));
-        *self.info.application_name.lock() = name.unwrap_or_default().into();
+        *self.info.application_name.lock() = self.pooler.names.share(name.unwrap_or_default().into());
         Ok(())
     }
 }

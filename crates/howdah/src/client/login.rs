@@ -54,8 +54,9 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream) {
     pooler.clients.add(&info);
     let newcomer =
         Newcomer { pooler: Arc::clone(&pooler), stream, info: Arc::clone(&info), input: Vec::new() };
-    if let Some(client) = Box::pin(newcomer.enter()).await {
-        client.serve().await;
+    if let Some(client) = newcomer.enter().await {
+        // A task of its own: the login's is large, and this one lives as long as the client.
+        tokio::spawn(Box::new(client).serve());
     }
 }
 

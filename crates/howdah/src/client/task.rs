@@ -21,14 +21,15 @@ use crate::directory::{routing, session_options};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Serves the client until it is gone.
-    pub(crate) async fn serve(mut self) {
+    /// Serves the client until it is gone. Boxed, since an argument of a future is kept twice.
+    pub(crate) async fn serve(mut self: Box<Self>) {
         let end = self.rounds().await;
-        self.finish(&end).await;
+        // The end is rare: it takes no room in the task of every client.
+        Box::pin(self.finish(&end)).await;
     }
 
     /// Ends a client that was not let in after all.
-    pub(super) async fn serve_end(self, end: &End) {
+    pub(super) async fn serve_end(mut self, end: &End) {
         self.finish(end).await;
     }
 
@@ -117,7 +118,8 @@ impl Client {
         }
         self.generation = generation;
         let (config, database) = (self.pooler.config.load_full(), self.entry.database());
-        self.session.set_options(session_options(&config, &database, &self.user).into());
+        let options = session_options(&config, &database, &self.user);
+        self.session.set_options(self.pooler.options.share(options.into()));
         if let Some((mode, policy)) = routing(&config, &database, &self.user) {
             self.session.set_routing(mode, policy);
         }
@@ -213,7 +215,7 @@ impl Client {
     }
 
     /// Tells the client, writes the log, and leaves the books.
-    async fn finish(mut self, end: &End) {
+    async fn finish(&mut self, end: &End) {
         let pooler = std::sync::Arc::clone(&self.pooler);
         crate::client::login::log_end(&pooler, &self.info, end);
         if !self.cut_short {
