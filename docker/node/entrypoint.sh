@@ -110,20 +110,12 @@ other_primary() {
     done
 }
 
-# rejoin ADDRESS: a primary that was replaced while it was away goes back to where the histories part, and follows.
-# Its own writes after that point were acknowledged to nobody. When rewinding cannot be done, it is copied anew.
+# rejoin ADDRESS: this node's data become a standby's of that node, by whichever way they need (`howdah rejoin` says
+# which and why). What a replaced primary wrote after it was replaced was acknowledged to nobody.
 rejoin() {
-    echo "$NODE_NAME: was replaced by $1; going back to the common history"
-    # What a killed server left: its process was number 1 here, as we are now.
-    rm -f "$PGDATA/postmaster.pid"
-    rewind_from="host=$1 port=5432 user=howdah password=$HOWDAH_PASSWORD dbname=postgres"
-    if pg_rewind --target-pgdata="$PGDATA" --source-server="$rewind_from"; then
-        echo "primary_conninfo = '$(conninfo_to "$1")'" >>"$PGDATA/postgresql.auto.conf"
-        touch "$PGDATA/standby.signal"
-    else
-        rm -rf "$PGDATA"
-        make_standby "$1"
-    fi
+    howdah rejoin --no-start --pgdata="$PGDATA" --name="$NODE_NAME" \
+        --primary="host=$1 port=5432 user=$REPLICATION_ROLE password=$REPLICATION_PASSWORD" \
+        --rewind-as="host=$1 port=5432 user=howdah password=$HOWDAH_PASSWORD dbname=postgres"
 }
 
 mkdir -p "$archive"
@@ -135,7 +127,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         *) echo "NODE_ROLE is primary or standby, not $NODE_ROLE" >&2; exit 1 ;;
     esac
     chmod 700 "$PGDATA"
-elif [ ! -e "$PGDATA/standby.signal" ]; then
+else
     now=$(other_primary)
     [ -z "$now" ] || rejoin "$now"
 fi
