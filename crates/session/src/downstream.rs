@@ -79,7 +79,7 @@ impl Session {
         let fault = turn.frames().err();
         let Turn { server, run, to_client, at, signal, .. } = turn;
         match fault {
-            Some(fault) if at == 0 => return Err(fault),
+            Some(fault) if at == 0 => Err(fault),
             fault => {
                 let pass = pass(server, run, at, to_client);
                 Ok(ServerTurn { consumed: at, pass, signal, fault })

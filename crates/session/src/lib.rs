@@ -8,8 +8,9 @@
 //!
 //! [`Session`] is what a client owns for as long as it is connected, [`ServerSide`] what travels with a server
 //! connection through the pool. Both see whole runs of frames; nothing here waits, and `now` is an argument.
-//! DESIGN.md sections 4 to 6 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
-//! `upstream.rs`, `downstream.rs`, and `route.rs` (which node).
+//! DESIGN.md sections 4 to 8 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
+//! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs` and `route.rs` (which node), `retry.rs`
+//! (what runs again elsewhere), `local.rs` (when the server is gone) and `known.rs` (what needs no server).
 
 mod downstream;
 mod error;

@@ -10,6 +10,7 @@
 mod backend;
 mod choose;
 mod copy;
+mod hostile;
 mod lost;
 mod modes;
 mod names;

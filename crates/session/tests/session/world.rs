@@ -70,7 +70,7 @@ impl Setup {
         let any = (1..=8).map(|seed| (Pieces::Any, seed));
         for (pieces, seed) in fixed.into_iter().map(|pieces| (pieces, 1)).chain(any) {
             // Shown when the script fails.
-            println!("pieces {pieces:?}, seed {seed}");
+            eprintln!("pieces {pieces:?}, seed {seed}");
             script(&mut World::new(Setup { pieces, seed, ..self.clone() }));
         }
     }
@@ -538,6 +538,7 @@ impl World {
             Signal::TransactionRefused => self.end(number, End::TransactionRefused),
             Signal::Retry => {
                 self.run_again(number);
+                assert!(!self.clients[number].input.is_empty(), "nothing to run again");
                 self.release(number);
             }
             Signal::Idle if self.setup.mode == PoolMode::Session => {}
@@ -549,7 +550,6 @@ impl World {
         let client = &mut self.clients[number];
         let server = &mut self.servers[client.link.as_ref().unwrap().server];
         let mut bytes = server.side.take_retry();
-        assert!(!bytes.is_empty(), "nothing to run again");
         bytes.append(&mut client.input);
         client.input = bytes;
         client.session.refused_by_replica();
