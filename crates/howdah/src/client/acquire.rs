@@ -191,7 +191,11 @@ impl Client {
                 Err(WaitError::Removed) if self.pooler.entry(&self.entry.name).is_some() => {
                     self.pools.retain(|(_, pool)| *pool != place.pool);
                 }
-                Err(WaitError::Login(_) | WaitError::LoginFailing(_)) if place.is_replica => {
+                // Where nothing but replicas may serve there is nowhere else to try at once.
+                Err(WaitError::Login(_) | WaitError::LoginFailing(_))
+                    if place.is_replica
+                        && !self.session.routing().is_some_and(howdah_session::Routing::replicas_only) =>
+                {
                     // A replica that refuses the login is as good as none (DESIGN.md section 5).
                     self.session.refused_by_replica();
                     return Ok(None);
