@@ -17,6 +17,17 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client connection inside the process, without a socket; `tokio_postgres::Config::connect_raw` takes it.
 pub type Pipe = tokio::io::DuplexStream;
 
+/// Why there is no connection inside the process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PipeError {
+    /// No entry has this name, and there is no `*`.
+    #[error("no such database: {0}")]
+    NoSuchDatabase(String),
+    /// The pooler takes no new clients.
+    #[error("pooler is shutting down")]
+    ShuttingDown,
+}
+
 /// A running pooler. Clones speak to the same one; it runs until [`Handle::shutdown`].
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -40,13 +51,22 @@ impl Handle {
         self.http
     }
 
-    /// A client connection inside the process. It speaks the wire protocol from the startup packet on, says there
-    /// which database and user it wants, and is not asked for a password: the program vouches for its user.
-    pub fn connect(&self) -> Pipe {
+    /// A client connection inside the process, to this database entry as this user. It speaks the wire protocol from
+    /// the startup packet on, and is not asked for a password: the program vouches for its user.
+    ///
+    /// # Errors
+    /// [`PipeError`]: there is no such entry, or the pooler shuts down.
+    pub async fn connect(&self, database: &str, user: &str) -> Result<Pipe, PipeError> {
+        if self.pooler.stage() > Stage::Running {
+            return Err(PipeError::ShuttingDown);
+        }
+        if database != howdah_config::CONSOLE_DATABASE && self.pooler.find_entry(database).is_none() {
+            return Err(PipeError::NoSuchDatabase(database.to_owned()));
+        }
         let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
-        let pooler = Arc::clone(&self.pooler);
-        tokio::spawn(async move { accept(pooler, ClientStream::Pipe(Box::new(ours))).await });
-        theirs
+        let vouched = Some((database.to_owned(), user.to_owned()));
+        tokio::spawn(accept(Arc::clone(&self.pooler), ClientStream::Pipe(Box::new(ours)), vouched));
+        Ok(theirs)
     }
 
     /// Reads the configuration file again and puts it into force (RELOAD, SIGHUP). The error is the list of

@@ -4,8 +4,8 @@
 //! ```no_run
 //! # async fn run(config: howdah_config::Config) -> Result<(), Box<dyn std::error::Error>> {
 //! let howdah = howdah::Howdah::builder().config(config).start().await?;
-//! let pipe = howdah.connect();
-//! // tokio_postgres::Config::new().user("app").dbname("app").connect_raw(pipe, NoTls)
+//! let pipe = howdah.connect("app", "user").await?;
+//! // tokio_postgres::Config::new().user("user").dbname("app").connect_raw(pipe, NoTls)
 //! # drop(pipe);
 //! howdah.shutdown().await;
 //! # Ok(()) }
@@ -37,6 +37,6 @@ mod stats;
 
 pub use builder::{Builder, Howdah};
 pub use error::StartError;
-pub use handle::{Handle, Pipe};
+pub use handle::{Handle, Pipe, PipeError};
 
 pub use howdah_config as config;

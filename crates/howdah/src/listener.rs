@@ -108,7 +108,7 @@ async fn accept_tcp(pooler: Arc<Pooler>, listener: TcpListener) {
         match accepted {
             Ok((stream, _)) => {
                 tcp_options(&pooler.config.load().settings).apply(&stream);
-                tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Tcp(stream)));
+                tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Tcp(stream), None));
             }
             Err(error) => rest(&error).await,
         }
@@ -126,7 +126,9 @@ async fn accept_unix(pooler: Arc<Pooler>, listener: UnixListener, path: PathBuf)
             }
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Unix(stream)))),
+            Ok((stream, _)) => {
+                drop(tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Unix(stream), None)))
+            }
             Err(error) => rest(&error).await,
         }
     }

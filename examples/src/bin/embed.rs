@@ -87,7 +87,7 @@ async fn work(howdah: &Handle, user: &str, number: i32) -> Result<(i64, BTreeSet
 async fn connect(howdah: &Handle, user: &str) -> Result<Client, Error> {
     let mut config = tokio_postgres::Config::new();
     config.user(user).dbname("app");
-    let (client, connection) = config.connect_raw(howdah.connect(), NoTls).await?;
+    let (client, connection) = config.connect_raw(howdah.connect("app", user).await?, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

@@ -1,5 +1,6 @@
 //! Howdah between real clients and real servers, a module a topic. `support` has what they share.
 
+mod auth;
 mod cancel;
 mod copy;
 mod drivers;

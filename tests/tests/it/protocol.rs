@@ -345,7 +345,11 @@ async fn startup_packets_that_are_refused() {
 async fn a_pipe_inside_the_process_is_a_client() {
     let pg = postgres().await;
     let bouncer = Bouncer::on(&pg, "").await;
-    let pipe = bouncer.handle.connect();
+    assert_eq!(
+        bouncer.handle.connect("nowhere", "postgres").await.unwrap_err(),
+        howdah::PipeError::NoSuchDatabase("nowhere".to_owned())
+    );
+    let pipe = bouncer.handle.connect("postgres", "postgres").await.unwrap();
     let mut config = tokio_postgres::Config::new();
     config.user("postgres").dbname("postgres");
     let (client, connection) = config.connect_raw(pipe, tokio_postgres::NoTls).await.unwrap();

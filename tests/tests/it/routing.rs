@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use howdah_testkit::Cluster;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Bouncer, connect, until, within};
+use crate::support::{Bouncer, DEADLINE, Raw, connect, error_of, tags, until, within};
 
 /// Somebody else promotes.
 const FOLLOW: &str = "failover=follow";
@@ -288,7 +288,11 @@ where
         assert_eq!(asked(&reader, &format!("SELECT {number}")).await, number.to_string());
     }
     promote.await;
-    let before = within("the first answer of the new primary", rows()).await;
+    let first = tokio::time::timeout(DEADLINE, rows()).await;
+    let Ok(before) = first else {
+        let (nodes, failovers) = (bouncer.show("SHOW NODES").await, bouncer.show("SHOW FAILOVERS").await);
+        panic!("no primary: {nodes:#?}\n{failovers:#?}");
+    };
     until("new rows", || async { rows().await > before + 100 }).await;
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = BTreeSet::new();
@@ -325,4 +329,78 @@ async fn sessions_survive_a_primary_that_howdah_replaces() {
     lose_the_primary(&cluster, &bouncer, async {}).await;
     println!("with the load before and after it: {:?}", started.elapsed());
     assert_eq!(bouncer.show("SHOW FAILOVERS").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sessions_are_told_when_the_primary_is_lost() {
+    let cluster = cluster().await;
+    let bouncer = bouncer(&cluster, "failover=follow failover_hold=1").await;
+    let setup = bouncer.connect().await;
+    setup.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    let (mut idle, mut writer) = (bouncer.raw_session().await, bouncer.raw_session().await);
+    let (mut in_transaction, mut reader) = (bouncer.raw_session().await, bouncer.raw_session().await);
+    idle.query("SELECT 1").await;
+    in_transaction.query("BEGIN").await;
+    in_transaction.query("INSERT INTO t VALUES (1)").await;
+    writer.send_query("INSERT INTO t SELECT 2 FROM pg_sleep(30)").await;
+    bouncer.pool_becomes("sv_active", 2).await;
+    cluster.node(0).kill9().unwrap();
+    let frames = writer.until_ready().await;
+    assert_eq!(told(&frames), ("08007".to_owned(), b'I'), "a write in flight");
+    let frames = in_transaction.query("INSERT INTO t VALUES (3)").await;
+    assert_eq!(told(&frames), ("40001".to_owned(), b'E'), "a transaction in flight");
+    let frames = in_transaction.query("SELECT 4").await;
+    assert_eq!(told(&frames), ("25P02".to_owned(), b'E'), "the rest of the transaction");
+    assert_eq!(tags(&in_transaction.query("ROLLBACK").await), "CZ");
+    assert_eq!(reader.value("SELECT 5").await, "5", "reads go on");
+    // Nobody promotes: what needs a primary is told so after failover_hold, and the session stays.
+    let frames = within("a refusal", writer.query("INSERT INTO t VALUES (6)")).await;
+    assert_eq!(told(&frames), ("57P03".to_owned(), b'I'), "a write without a primary");
+    cluster.node(0).start().await.unwrap();
+    for session in [&mut idle, &mut writer, &mut in_transaction, &mut reader] {
+        until_works(session, "INSERT INTO t VALUES (7)").await;
+    }
+    let there = "SELECT string_agg(i::text, ',') FROM t";
+    assert_eq!(cluster.node(0).value(there).await.unwrap(), "7,7,7,7");
+}
+
+/// The SQLSTATE of the error among these messages, and the status at their end.
+fn told(frames: &[(u8, Vec<u8>)]) -> (String, u8) {
+    let error = frames.iter().find(|(tag, _)| *tag == b'E').expect("an error");
+    (error_of(error).0, frames.last().unwrap().1[0])
+}
+
+/// Runs a statement again until it succeeds.
+async fn until_works(session: &mut Raw, sql: &str) {
+    let session = tokio::sync::Mutex::new(session);
+    until(sql, || async { tags(&session.lock().await.query(sql).await) == "CZ" }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_lost_in_the_middle_of_a_read() {
+    let cluster = cluster().await;
+    let bouncer = bouncer(&cluster, FOLLOW).await;
+    let (mut waiting, mut streaming) = (bouncer.raw_session().await, bouncer.raw_session().await);
+    // Nothing was said yet: it runs again. Something was said: an error behind the last whole row.
+    streaming.send_query("SELECT repeat('x', 5000) FROM generate_series(1, 100000)").await;
+    assert_eq!(streaming.frame().await.unwrap().0, b'T');
+    waiting.send_query("SELECT 'done' FROM pg_sleep(1.5)").await;
+    until("both to run on replicas", || async {
+        let mut running = 0;
+        for node in [cluster.node(1), cluster.node(2)] {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT %' AND \
+                       pid <> pg_backend_pid() AND (query LIKE '%repeat%' OR query LIKE '%pg_sleep%') AND query NOT LIKE '%activity%'";
+            running += node.value(sql).await.unwrap().parse::<i32>().unwrap();
+        }
+        running == 2
+    })
+    .await;
+    cluster.node(1).kill9().unwrap();
+    cluster.node(2).kill9().unwrap();
+    let frames = waiting.until_ready().await;
+    assert_eq!(tags(&frames), "TDCZ", "run again on the primary");
+    let frames = streaming.until_ready().await;
+    assert!(tags(&frames).ends_with("DEZ"), "{}", tags(&frames[frames.len() - 3..]));
+    assert!(frames[..frames.len() - 2].iter().all(|(_, body)| body.len() > 5_000), "whole rows only");
+    assert_eq!(streaming.value("SELECT 'alive'").await, "alive");
 }

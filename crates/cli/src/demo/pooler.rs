@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use howdah::{Handle, Howdah};
 use howdah_testkit::{Node, WorkDir};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls};
 
 use super::Broken;
 use super::nodes::PASSWORD;
-use super::show::Table;
+use crate::table::{self, Row, Table, chosen};
 
 /// How often the console is asked while something is waited for (time).
 const ASK_INTERVAL: Duration = Duration::from_millis(10);
@@ -103,9 +103,8 @@ impl Pooler {
     /// # Errors
     /// The console refuses.
     pub(crate) async fn show(&self, what: &str) -> Result<Vec<Row>, Broken> {
-        let answer = self.console.simple_query(&format!("SHOW {what}")).await;
-        let answer = answer.map_err(|error| Broken::new(format!("SHOW {what}: {error}")))?;
-        Ok(answer.iter().filter_map(Row::of).collect())
+        let answer = table::show(&self.console, what).await;
+        answer.map_err(|error| Broken::new(format!("SHOW {what}: {error}")))
     }
 
     /// Waits until the rows of a SHOW are as wanted, and gives them.
@@ -139,10 +138,7 @@ impl Pooler {
     pub(crate) async fn nodes(&self) -> Result<Table, Broken> {
         const COLUMNS: [&str; 9] =
             ["node", "host", "port", "role", "state", "sync", "timeline", "lag_bytes", "reason"];
-        let rows = self.show("NODES").await?;
-        let heading = COLUMNS.map(str::to_owned).to_vec();
-        let cells = rows.iter().map(|row| COLUMNS.map(|column| row.get(column).to_owned()).to_vec());
-        Ok(std::iter::once(heading).chain(cells).collect())
+        Ok(chosen(&self.show("NODES").await?, &COLUMNS))
     }
 
     /// Stops it. Our own session goes first: a shutdown waits for its clients.
@@ -152,30 +148,14 @@ impl Pooler {
     }
 }
 
-/// A row of the console.
-#[derive(Debug, Clone)]
-pub(crate) struct Row(Vec<(String, String)>);
-
-impl Row {
-    fn of(message: &SimpleQueryMessage) -> Option<Self> {
-        let SimpleQueryMessage::Row(row) = message else { return None };
-        let name = |at: usize| row.columns().get(at).map(|column| column.name().to_owned());
-        let cell = |at: usize| Some((name(at)?, row.get(at).unwrap_or_default().to_owned()));
-        Some(Self((0..row.len()).filter_map(cell).collect()))
-    }
-
-    /// A cell; NULL and a column that there is not are empty.
-    pub(crate) fn get(&self, column: &str) -> &str {
-        self.0.iter().find(|(name, _)| name == column).map_or("", |(_, cell)| cell.as_str())
-    }
-}
-
 /// The console, without a socket.
 async fn console(handle: &Handle) -> Result<Client, Broken> {
     let mut config = tokio_postgres::Config::new();
     config.user("howdah").dbname(howdah_config::CONSOLE_DATABASE);
-    let connected = config.connect_raw(handle.connect(), NoTls).await;
-    let (client, connection) = connected.map_err(|error| Broken::new(format!("the console: {error}")))?;
+    let broken = |error: &dyn std::fmt::Display| Broken::new(format!("the console: {error}"));
+    let pipe =
+        handle.connect(howdah_config::CONSOLE_DATABASE, "howdah").await.map_err(|error| broken(&error))?;
+    let (client, connection) = config.connect_raw(pipe, NoTls).await.map_err(|error| broken(&error))?;
     tokio::spawn(connection);
     Ok(client)
 }

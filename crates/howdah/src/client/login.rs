@@ -32,6 +32,8 @@ pub(crate) struct Newcomer {
     pub(crate) stream: ClientStream,
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) input: Vec<u8>,
+    /// Database and user that the program itself stands for; what the startup packet says of them is not looked at.
+    vouched: Option<(String, String)>,
 }
 
 /// Who the client is, when its startup packet has been read.
@@ -41,8 +43,8 @@ pub(crate) struct Asked {
     pub(crate) database: String,
 }
 
-/// Serves a new connection to its end.
-pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream) {
+/// Serves a new connection to its end. `vouched`: the program itself has said which database and user it is.
+pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: Option<(String, String)>) {
     let Ok(peer) = stream.peer() else { return };
     let mut cancel_key = [0_u8; 8];
     if getrandom::fill(&mut cancel_key).is_err() {
@@ -52,8 +54,7 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream) {
     cancel_key[0] &= 0x7f;
     let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key));
     pooler.clients.add(&info);
-    let newcomer =
-        Newcomer { pooler: Arc::clone(&pooler), stream, info: Arc::clone(&info), input: Vec::new() };
+    let newcomer = Newcomer { pooler, stream, info, input: Vec::new(), vouched };
     if let Some(client) = newcomer.enter().await {
         // A task of its own: the login's is large, and this one lives as long as the client.
         tokio::spawn(Box::new(client).serve());
@@ -109,7 +110,10 @@ impl Newcomer {
         let text = |bytes: &[u8]| {
             String::from_utf8(bytes.to_vec()).map_err(|_| End::refused("invalid user or database name"))
         };
-        let (user, database) = (text(startup.user())?, text(startup.database())?);
+        let (database, user) = match self.vouched.take() {
+            Some(vouched) => vouched,
+            None => (text(startup.database())?, text(startup.user())?),
+        };
         *self.info.who.lock() = (database.as_str().into(), user.as_str().into());
         let config = self.pooler.config.load_full();
         if config.settings.log_connections {

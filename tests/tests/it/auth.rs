@@ -1,0 +1,126 @@
+//! Secrets of every kind, on both sides (PGBOUNCER_BEHAVIOUR.md section 5).
+
+use howdah_testkit::{Options, Postgres};
+
+use crate::support::{Bouncer, connect, entry, sentence, within};
+
+/// A pooler whose user list has these lines; the directory keeps the file.
+async fn bouncer(databases: &str, auth_type: &str, users: &str) -> (Bouncer, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users.txt");
+    std::fs::write(&file, users).unwrap();
+    let settings = format!("auth_type = {auth_type}\nauth_file = {}", file.display());
+    (Bouncer::with(databases, &settings).await, dir)
+}
+
+/// Who the server thinks that this user is.
+async fn who(bouncer: &Bouncer, user: &str, password: &str) -> Result<String, String> {
+    let conninfo = format!("{} password={password}", bouncer.conninfo(user, "postgres"));
+    let client = connect(&conninfo).await.map_err(|error| sentence(&error))?;
+    let row = client.query_one("SELECT current_user::text", &[]).await.map_err(|error| sentence(&error))?;
+    Ok(row.get(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scram_secret_is_passed_through() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let secret = pg.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").await.unwrap();
+    assert!(secret.starts_with("SCRAM-SHA-256$"));
+    let users = format!("\"alice\" \"{secret}\"\n");
+    let (bouncer, _dir) = bouncer(&format!("postgres = {}", entry(&pg, "")), "scram-sha-256", &users).await;
+    for _ in 0..3 {
+        assert_eq!(who(&bouncer, "alice", "secret").await.unwrap(), "alice");
+        assert_eq!(who(&bouncer, "alice", "wrong").await.unwrap_err(), "SASL authentication failed");
+        // Another server, with what the login has proved.
+        pg.psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'alice'")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_list_serves_all_kinds_of_secrets() {
+    let options = Options::default().user("plain", "pw1").user("scram", "pw2").md5_user("md5er", "pw3");
+    let pg = Postgres::single(options).await.unwrap();
+    let secret = |name: &str| {
+        let sql = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{name}'");
+        let pg = &pg;
+        async move { pg.value(&sql).await.unwrap() }
+    };
+    let users = format!(
+        "; a comment\n\"plain\" \"pw1\"\n\"scram\" \"{}\"\n\"md5er\" \"{}\"\n\"empty\" \"\"\n",
+        secret("scram").await,
+        secret("md5er").await
+    );
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    // auth_type = plain takes any kind.
+    let (front, _dir) = bouncer(&databases, "plain", &users).await;
+    for (user, password) in [("plain", "pw1"), ("md5er", "pw3")] {
+        assert_eq!(who(&front, user, "nonsense").await.unwrap_err(), "password authentication failed");
+        assert_eq!(who(&front, user, password).await.as_deref(), Ok(user));
+    }
+    // A SCRAM secret serves the server only when the client has logged in by SCRAM.
+    assert_eq!(who(&front, "scram", "nonsense").await.unwrap_err(), "password authentication failed");
+    assert_eq!(who(&front, "scram", "pw2").await.unwrap_err(), "wrong password type");
+    assert_eq!(who(&front, "empty", "x").await.unwrap_err(), "password authentication failed");
+    // auth_type = md5: a user with a SCRAM secret logs in by SCRAM.
+    let (front, _dir) = bouncer(&databases, "md5", &users).await;
+    for (user, password) in [("plain", "pw1"), ("scram", "pw2"), ("md5er", "pw3")] {
+        assert!(who(&front, user, "nonsense").await.is_err());
+        assert_eq!(who(&front, user, password).await.as_deref(), Ok(user));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forced_user_cannot_borrow_the_clients_keys() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let secret = pg.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").await.unwrap();
+    let users = format!("\"alice\" \"{secret}\"\n");
+    let databases = format!("postgres = {}", entry(&pg, "user=alice"));
+    let (front, _dir) = bouncer(&databases, "scram-sha-256", &users).await;
+    assert_eq!(who(&front, "alice", "secret").await.unwrap_err(), "wrong password type");
+    let databases = format!("postgres = {}", entry(&pg, "user=alice password=secret"));
+    let (front, _dir) = bouncer(&databases, "scram-sha-256", &users).await;
+    assert_eq!(who(&front, "alice", "secret").await.unwrap(), "alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_fails_new_servers_and_spares_live_ones() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let (front, _dir) = bouncer(&databases, "scram-sha-256", "\"alice\" \"secret\"\n").await;
+    let conninfo = format!("{} password=secret", front.conninfo("alice", "postgres"));
+    let (first, second) = (connect(&conninfo).await.unwrap(), connect(&conninfo).await.unwrap());
+    first.batch_execute("BEGIN").await.unwrap();
+    pg.psql("ALTER ROLE alice PASSWORD 'other'").await.unwrap();
+    let waits = tokio::spawn(async move { second.batch_execute("SELECT 1").await });
+    front.pool_becomes("cl_waiting", 1).await;
+    first.batch_execute("SELECT 2; COMMIT").await.unwrap();
+    within("the server that lives", waits).await.unwrap().unwrap();
+    assert_eq!(who(&front, "alice", "secret").await.unwrap(), "alice", "by the server that lives");
+    pg.psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'alice'")
+        .await
+        .unwrap();
+    let error = connect(&conninfo).await.unwrap().batch_execute("SELECT 1").await.unwrap_err();
+    assert_eq!(sentence(&error), "password authentication failed for user \"alice\"");
+    assert_eq!(error.code().unwrap().code(), "28P01");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_long_passwords_work() {
+    let long = "p".repeat(2_000);
+    let pg = Postgres::single(Options::default().user("alice", &long)).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let users = format!("\"alice\" \"{long}\"\n");
+    for method in ["plain", "md5", "scram-sha-256"] {
+        let (front, _dir) = bouncer(&databases, method, &users).await;
+        assert_eq!(who(&front, "alice", &long).await.unwrap(), "alice", "{method}");
+        assert!(who(&front, "alice", &format!("{long}x")).await.is_err(), "{method}");
+    }
+    // Only up to the longest that PgBouncer takes; here no server is asked.
+    let longest = "q".repeat(65_530);
+    let (front, _dir) = bouncer(&databases, "plain", &format!("\"bob\" \"{longest}\"\n")).await;
+    let error = who(&front, "bob", &longest).await.unwrap_err();
+    assert!(error.contains("bob"), "the server's refusal, after the pooler's consent: {error}");
+    assert_eq!(who(&front, "bob", "short").await.unwrap_err(), "password authentication failed");
+}
