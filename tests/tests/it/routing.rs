@@ -277,7 +277,12 @@ where
         writers.push(tokio::spawn(write_on(client, number * 100_000, Arc::clone(&stop))));
     }
     let rows = || async {
-        asked(&idle, "/* howdah:primary */ SELECT count(*) FROM t").await.parse::<i64>().unwrap()
+        let answer = idle.simple_query("/* howdah:primary */ SELECT count(*) FROM t").await.unwrap();
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        row.unwrap().parse::<i64>().unwrap()
     };
     until("some rows", || async { rows().await > 100 }).await;
     cluster.node(0).kill9().unwrap();
