@@ -90,8 +90,26 @@ impl Machine {
             }
             _ => {}
         }
+        match (action, outcome) {
+            (Action::Fence { .. }, Ok(_)) => self.note_conninfo(node, String::new()),
+            (Action::Repoint { to }, Ok(_)) => {
+                let target = self.node_spec(*to).map(|n| format!("host={} port={}", n.host, n.port));
+                self.note_conninfo(node, target.unwrap_or_default());
+            }
+            _ => {}
+        }
+        let Some(attempt) = &mut self.attempt else { return };
         if matches!(action, Action::Undo { .. }) && outcome.is_ok() {
             attempt.records.remove(&node);
+        }
+    }
+}
+
+impl Machine {
+    /// What was written is known before the next probe reads it: reads need not wait for that.
+    fn note_conninfo(&mut self, node: NodeId, conninfo: String) {
+        if let Some(sample) = self.facts.node_mut(node).and_then(|n| n.sample.as_mut()) {
+            sample.primary_conninfo = conninfo;
         }
     }
 }

@@ -53,24 +53,35 @@ impl Machine {
 
     fn shorter(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {
         let own = &self.node_spec(primary.0)?.application_name;
-        let name = list.names.iter().find(|n| *n == own || self.absent(primary, n))?;
         if list.is_nobody() {
             return None;
         }
-        let why = if name == own {
-            format!("{name} is the primary and acknowledges nothing")
-        } else {
-            format!("{name} was absent for member_timeout")
-        };
-        let names = list.without(name);
-        if name == own {
-            return Some(Target::Shorter(self.or_last(names), why));
+        if list.contains(own) {
+            let why = format!("{own} is the primary and acknowledges nothing");
+            return Some(Target::Shorter(self.or_last(self.checked(primary, &list.without(own))), why));
         }
+        let name = list.names.iter().find(|n| self.absent(primary, n))?;
+        let why = format!("{name} was absent for member_timeout");
+        let names = list.without(name);
         if names.is_async() {
             let degrade = self.spec.on_last_node == OnLastNode::Degrade;
             return degrade.then_some(Target::Shorter(names, why));
         }
         quorum::change_is_safe(list, &names).then_some(Target::Shorter(names, why))
+    }
+
+    /// Of a list that a new primary has inherited: the names that it was promoted with and whose history is known. The
+    /// others enter again when they stream: a diverged node would acknowledge what it does not have.
+    fn checked(&self, primary: (NodeId, &Sample), list: &SyncNames) -> SyncNames {
+        let used = &primary.1.sync_names;
+        let known = |name: &String| {
+            let node = self.spec.nodes.iter().position(|n| n.application_name == *name);
+            let id = node.and_then(|at| u16::try_from(at).ok()).map(NodeId);
+            let prefix = |id| self.facts.node(id).is_some_and(|f| f.live().is_some()) && self.is_prefix(id);
+            id.is_some_and(prefix) && (used.is_wildcard() || used.contains(name))
+        };
+        let names: Vec<String> = list.names.iter().filter(|n| known(n)).cloned().collect();
+        SyncNames { method: list.method, k: list.k.min(names.len()), names }
     }
 
     fn longer(&self, primary: (NodeId, &Sample), list: &SyncNames) -> Option<Target> {

@@ -28,6 +28,7 @@ impl Machine {
         let ids = || (0u16..).map(NodeId).take(self.spec.nodes.len());
         ids()
             .find_map(|id| self.plan_marks(id, primary))
+            .or_else(|| ids().find_map(|id| self.plan_astray(id, primary)))
             .or_else(|| self.plan_list(primary))
             .or_else(|| ids().find_map(|id| self.plan_node(id, primary)))
     }
@@ -78,6 +79,14 @@ impl Machine {
         (returning && same_system).then(|| Job::new(why, [id]).then(id, Action::SetReadOnly))
     }
 
+    /// A standby that is not on the present timeline yet and points elsewhere: it may stream from a former primary.
+    fn plan_astray(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
+        self.answer(id).filter(|s| s.in_recovery && s.timeline < primary.1.timeline)?;
+        let astray = id != primary.0 && self.is_prefix(id) && !self.follows(id);
+        let why = format!("{} points at another node than the primary", self.name(id));
+        astray.then(|| Job::new(why, [id]).then(id, Action::Repoint { to: primary.0 }))
+    }
+
     /// What a single node lacks: the list, its own names for the day it is promoted, the times, a primary to stream from.
     fn plan_node(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id).filter(|s| s.system_id == primary.1.system_id)?;
@@ -117,6 +126,14 @@ impl Machine {
             word("host=").is_some_and(|h| h == n.host)
                 && word("port=").is_none_or(|p| p == n.port.to_string())
         })
+    }
+
+    /// Whether a standby whose history is a prefix now will stay one: it is on the primary's timeline, streams from nobody, or
+    /// from the primary.
+    pub(crate) fn follows(&self, id: NodeId) -> bool {
+        let (Some(reign), Some(sample)) = (&self.reign, self.facts.sample(id)) else { return false };
+        let here = sample.timeline == reign.epoch.timeline || sample.primary_conninfo.is_empty();
+        here || self.points_at(sample, reign.node)
     }
 
     /// The list of synchronous names: kept, shortened, lengthened.

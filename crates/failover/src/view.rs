@@ -87,7 +87,7 @@ fn replication(m: &Machine, id: NodeId, spec: &NodeSpec, node: &mut Node) {
     let row = reign.sample.replication.iter().find(|r| r.application_name == spec.application_name);
     node.attached = row.is_some();
     node.sync = row.map_or(SyncState::None, |r| r.sync);
-    node.prefix = node.role == Role::Replica && m.is_prefix(id);
+    node.prefix = node.role == Role::Replica && m.is_prefix(id) && m.follows(id);
     let Some(replayed) = node.replayed_lsn.filter(|_| node.prefix) else { return };
     node.lag_bytes = Some(m.facts.primary_reached.bytes_since(replayed));
     node.fresh_as_of = m.facts.freshness.fresh_as_of(replayed);
@@ -141,6 +141,9 @@ fn note(m: &Machine, id: NodeId, sample: &Sample, state: NodeState) -> String {
         NodeState::Diverged => "its history is not a prefix of the primary's: it must be rejoined".to_owned(),
         NodeState::Fenced => "a failover keeps it from streaming".to_owned(),
         NodeState::Starting => "it starts or stops".to_owned(),
+        NodeState::Up if sample.in_recovery && m.reign.is_some() && !m.follows(id) => {
+            "it does not follow the present primary yet".to_owned()
+        }
         NodeState::Up if sample.in_recovery && sample.replay_paused => "its replay is paused".to_owned(),
         NodeState::Up if m.state == State::Follow && hung(m, id) => {
             "it answers on standing connections and takes no new ones".to_owned()
