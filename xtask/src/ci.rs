@@ -97,6 +97,7 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
         cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         cargo("build", &["build", "--quiet", "--workspace", "--bins", "--examples"]),
         cargo("test", &["nextest", "run", "--workspace", "--profile", "ci"]),
+        cargo("demo", &["demo", "--once"]),
         cargo("doctest", &["test", "--quiet", "--workspace", "--doc"]),
         simulate("simulate", FIXED_SEEDS.0, FIXED_SEEDS.1),
         simulate("simulate-fresh", seed, FRESH_SEEDS),

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     },
     /// Show everything on this machine: a cluster, the example program, a failover, a return.
     Demo(crate::demo::Options),
+    /// Show nodes, pools and traffic of a running Howdah, live.
+    Top(crate::top::Options),
     /// Bring a stopped PostgreSQL back into its cluster as a standby: plain start, pg_rewind or pg_basebackup.
     Rejoin(crate::rejoin::Options),
 }

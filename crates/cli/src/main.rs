@@ -8,6 +8,11 @@ mod demo;
 mod logs;
 mod rejoin;
 mod run;
+mod table;
+mod top;
+
+#[cfg(test)]
+mod table_tests;
 
 use std::process::ExitCode;
 
@@ -29,6 +34,7 @@ fn dispatch(args: Args) -> ExitCode {
         Some(Command::Classify { jsonl, sql }) => classify::classify(jsonl, sql.as_deref()),
         Some(Command::Explain { sql }) => classify::explain(&sql),
         Some(Command::Demo(options)) => demo::run(&options),
+        Some(Command::Top(options)) => top::run(&options),
         Some(Command::Rejoin(options)) => rejoin::run(&options),
         None => match args.file {
             Some(file) => run::run(&args.flags, &file),

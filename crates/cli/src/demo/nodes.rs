@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use super::Broken;
-use super::show::{Screen, Table};
+use super::show::Screen;
+use crate::table::Table;
 
 /// The nodes' names, the first primary's first.
 const NAMES: [&str; 3] = ["database-master", "database-slave-1", "database-slave-2"];

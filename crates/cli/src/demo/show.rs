@@ -4,9 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use crate::args::say;
-
-/// A table of texts; the first row is the heading.
-pub(crate) type Table = Vec<Vec<String>>;
+use crate::table::{Table, text_of};
 
 /// The terminal, and the time since the start.
 #[derive(Debug, Clone, Copy)]
@@ -51,29 +49,6 @@ impl Screen {
     pub(crate) fn table_again(&self, table: &Table) {
         say(&format!("\x1b[{}A\x1b[J{}", table.len(), text_of(table)));
     }
-}
-
-/// A table in columns.
-pub(crate) fn text_of(table: &Table) -> String {
-    let columns = table.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        table
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in table {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text.push_str("  ");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// A duration for people.

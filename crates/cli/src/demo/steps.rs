@@ -7,10 +7,11 @@ use howdah_testkit::{Cluster, Prepared};
 
 use super::load::{Load, WRITERS};
 use super::nodes;
-use super::pooler::{Pooler, Row};
+use super::pooler::Pooler;
 use super::program::Program;
 use super::show::{Screen, millis};
 use super::{Broken, Options};
+use crate::table::Row;
 
 /// For what takes a few probes or statements on a loaded machine (time).
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,7 +64,7 @@ async fn set_up(options: &Options, screen: &Screen) -> Result<(Pooler, Cluster),
 
     screen.heading("2. A primary and two replicas, synchronous_standby_names = '*'");
     let cluster = prepared.start().await.map_err(|error| Broken::new(error.to_string()))?;
-    pooler.until("NODES", PATIENCE, |rows| is_whole(rows)).await?;
+    pooler.until("NODES", PATIENCE, is_whole).await?;
     screen.line("Howdah sees the primary and both replicas:");
     screen.table(&pooler.nodes().await?);
     screen.line("pg_stat_replication of database-master:");
