@@ -9,7 +9,7 @@ async fn bouncer(databases: &str, auth_type: &str, users: &str) -> (Bouncer, tem
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("users.txt");
     std::fs::write(&file, users).unwrap();
-    let settings = format!("auth_type = {auth_type}\nauth_file = {}", file.display());
+    let settings = format!("auth_type = {auth_type}\nauth_file = {}\nmax_client_conn = 1000", file.display());
     (Bouncer::with(databases, &settings).await, dir)
 }
 
@@ -122,4 +122,17 @@ async fn very_long_passwords_work() {
     let error = who(&front, "bob", &longest).await.unwrap_err();
     assert!(error.contains("bob"), "the server's refusal, after the pooler's consent: {error}");
     assert_eq!(who(&front, "bob", "short").await.unwrap_err(), "password authentication failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_logins_ends_without_an_error() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let (front, _dir) = bouncer(&databases, "scram-sha-256", "\"alice\" \"secret\"\n").await;
+    let all = futures_util::future::join_all((0..200).map(|_| who(&front, "alice", "secret")));
+    for answer in within("all logins", all).await {
+        assert_eq!(answer.as_deref(), Ok("alice"));
+    }
+    let attempts = pg.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice'").await.unwrap();
+    assert!(attempts.parse::<u32>().unwrap() <= 20, "{attempts} servers");
 }

@@ -330,6 +330,16 @@ async fn sessions_survive_a_primary_that_somebody_else_replaces() {
 async fn sessions_survive_a_primary_that_howdah_replaces() {
     let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
     let bouncer = bouncer(&cluster, "failover=manage").await;
+    // A failover needs to know beforehand who was synchronous: Howdah's list is in force, and recorded on every node.
+    until("the synchronous names", || async {
+        let mut known = true;
+        for node in cluster.nodes() {
+            let names = node.value("SHOW synchronous_standby_names").await.unwrap();
+            known &= !names.is_empty() && !names.contains('*');
+        }
+        known
+    })
+    .await;
     let started = std::time::Instant::now();
     lose_the_primary(&cluster, &bouncer, async {}).await;
     println!("with the load before and after it: {:?}", started.elapsed());
