@@ -51,6 +51,8 @@ pub(crate) struct Reign {
     pub(crate) epoch: Epoch,
     /// Its newest sample out of recovery: what histories are compared with, also when it is dead.
     pub(crate) sample: Sample,
+    /// When this machine published it while it held the votes and fences of a quorum: nobody else was promoted then.
+    pub(crate) elected_at: Option<Time>,
 }
 
 /// The decision machine of one cluster.

@@ -8,6 +8,7 @@
 use howdah_topology::{Mode, NodeId};
 
 use crate::action::Action;
+use crate::fence::FenceRecord;
 use crate::job::{Job, Step};
 use crate::machine::Machine;
 use crate::members::{Members, SyncNames};
@@ -50,6 +51,9 @@ impl Machine {
     fn plan_undo_without_reign(&self) -> Option<Job> {
         let primary = self.found().filter(|_| self.reign.is_none())?;
         let timeline = self.answer(primary)?.timeline;
+        if !self.nobody_was_promoted(primary, timeline) {
+            return None;
+        }
         let marked = |id: &NodeId| self.answer(*id).is_some_and(|s| s.in_recovery && s.fence.is_some());
         let id = (0u16..).map(NodeId).take(self.spec.nodes.len()).find(marked)?;
         let record = self.answer(id)?.fence.clone()?;
@@ -58,25 +62,52 @@ impl Machine {
         ours.then(|| Job::new(why, [id]).then(id, Action::Undo { record }))
     }
 
+    /// Whether an interrupted failover has promoted nobody: every voter is seen to be a standby of no newer epoch, for so
+    /// long that a promotion that was asked for before would be over. A voter that is not seen may be the one.
+    fn nobody_was_promoted(&self, primary: NodeId, timeline: u32) -> bool {
+        let all = || (0u16..).map(NodeId).take(self.spec.nodes.len()).collect();
+        let voters: Vec<NodeId> = self.electorate().map_or_else(all, |e| e.voters);
+        let stands = |id: &NodeId| {
+            *id == primary || self.answer(*id).is_some_and(|s| s.in_recovery && s.timeline <= timeline)
+        };
+        let waited = self.now.since(self.entered) >= self.spec.limits.restart_grace * 2;
+        waited && voters.iter().all(stands)
+    }
+
     /// Marks of an earlier failover, and former primaries that came back.
     fn plan_marks(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id)?;
         let name = self.name(id);
         if let Some(record) = &sample.fence {
-            let why = format!("{name} is marked by a failover that has ended or was interrupted");
-            let job = Job::new(why, [id]);
-            return Some(if id == primary.0 || !sample.in_recovery {
-                job.then(id, Action::ClearFence)
-            } else if record.timeline < primary.1.timeline {
-                job.then(id, Action::Repoint { to: primary.0 }).then(id, Action::ClearFence)
-            } else {
-                job.then(id, Action::Undo { record: record.clone() })
-            });
+            return self.plan_mark(id, (record, sample), primary);
         }
         let returning = id != primary.0 && !sample.in_recovery && !sample.read_only;
         let same_system = sample.system_id == primary.1.system_id;
         let why = format!("{name} is a former primary that came back");
         (returning && same_system).then(|| Job::new(why, [id]).then(id, Action::SetReadOnly))
+    }
+
+    /// A marked node: what an ended failover has left is finished, what an interrupted one has left is undone.
+    fn plan_mark(
+        &self,
+        id: NodeId,
+        marked: (&FenceRecord, &Sample),
+        primary: (NodeId, &Sample),
+    ) -> Option<Job> {
+        let (record, sample) = marked;
+        let why = format!("{} is marked by a failover that has ended or was interrupted", self.name(id));
+        let job = Job::new(why, [id]);
+        if id == primary.0
+            || !sample.in_recovery
+            || sample.timeline >= primary.1.timeline && record.timeline < sample.timeline
+        {
+            return Some(job.then(id, Action::ClearFence));
+        }
+        if record.timeline >= primary.1.timeline {
+            return Some(job.then(id, Action::Undo { record: record.clone() }));
+        }
+        // Its mark stays until it is on the new timeline.
+        (!self.points_at(sample, primary.0)).then(|| job.then(id, Action::Repoint { to: primary.0 }))
     }
 
     /// A standby that is not on the present timeline yet and points elsewhere: it may stream from a former primary.

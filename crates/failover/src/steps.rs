@@ -89,7 +89,7 @@ impl Machine {
                 .map_or_else(Default::default, |e| e.began_at),
         };
         let epoch = history::epoch_of(sample).unwrap_or(unread);
-        self.reign = Some(Reign { node: id, epoch, sample: sample.clone() });
+        self.reign = Some(Reign { node: id, epoch, sample: sample.clone(), elected_at: None });
         self.epoch = Some(epoch);
         self.enthroned = self.now;
         self.suspect_since = None;
@@ -233,9 +233,12 @@ impl Machine {
         while self.promotions.front().is_some_and(|at| self.now.since(*at) > HOUR) {
             self.promotions.pop_front();
         }
-        for id in attempt.records.keys().filter(|id| attempt.votes.contains(id)) {
-            self.order(*id, Action::ClearFence);
+        if let Some(reign) = &mut self.reign {
+            reign.elected_at = Some(self.now);
         }
+        // The others keep their marks until they are on the new timeline: until then nothing else on them says that there is
+        // a newer epoch, and the old primary may come back to a pooler without memory.
+        self.order(elected, Action::ClearFence);
         self.close_record(FailoverOutcome::Promoted);
     }
 

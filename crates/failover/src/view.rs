@@ -57,8 +57,8 @@ fn lease(m: &Machine) -> Option<Time> {
     if m.spec.mode != Mode::Manage || m.spec.nodes.len() == 1 || m.spec.bootstrap {
         return None;
     }
-    let seen =
-        votes::followed_as_of(&m.facts, &m.spec, reign.node).map(|at| at + m.spec.limits.primary_lease);
+    let seen = votes::followed_as_of(&m.facts, &m.spec, reign.node).max(reign.elected_at);
+    let seen = seen.map(|at| at + m.spec.limits.primary_lease);
     // A lease that was had stays until its end; without one it has ended already.
     let kept = m.topology().lease_until.filter(|_| m.topology().epoch == m.epoch);
     Some(seen.max(kept).unwrap_or(Time::ZERO))
