@@ -207,7 +207,9 @@ impl Turn<'_, '_> {
         if tag == b'H' {
             return;
         }
-        self.server.copy_in = !self.server.requests.copy_begins();
+        let start = self.server.requests.copy_begins();
+        self.server.copy_in = !start.has_end;
+        self.server.sync_in_copy = start.ignores_sync;
         // A Sync that was ignored did not end the batch.
         self.server.batch_open |= matches!(self.server.requests.head(), Some(Request::Execute))
             && !self.server.requests.has_ended_group();
@@ -233,6 +235,7 @@ impl Turn<'_, '_> {
             self.server.requests.pop();
         }
         self.server.copy_in = false;
+        self.server.sync_in_copy = false;
         // The server has forgotten its statements, whoever asked for it, and the client's names go with them.
         if tag == b'C' && (body == b"DISCARD ALL\0" || body == b"DEALLOCATE ALL\0") {
             self.server.names.clear();
@@ -247,7 +250,8 @@ impl Turn<'_, '_> {
 
     fn ready(&mut self, body: &[u8]) -> Result<bool, ServerFault> {
         let status = read::ready_for_query(body)?;
-        if !self.server.requests.head().is_some_and(Request::ends_with_ready) {
+        if !self.server.requests.head().is_some_and(Request::ends_with_ready) && !self.sync_counts_after_all()
+        {
             return Err(ServerFault::Unexpected { tag: b'Z' });
         }
         self.decide();
@@ -256,6 +260,7 @@ impl Turn<'_, '_> {
         let hidden = server.requests.pop().is_some_and(|request| request.is_hidden());
         server.status = status;
         server.copy_in = false;
+        server.sync_in_copy = false;
         server.error_told = false;
         if server.requests.is_empty() {
             server.commit_in_flight = false;
@@ -275,6 +280,17 @@ impl Turn<'_, '_> {
         }
         self.answered(status);
         Ok(false)
+    }
+
+    /// A COPY failed before the server read the Sync that was sent behind it; that was answered now.
+    fn sync_counts_after_all(&mut self) -> bool {
+        let server = &mut *self.server;
+        if !server.sync_in_copy || !server.skipping || !server.requests.is_empty() {
+            return false;
+        }
+        server.skipping = false;
+        server.batch_open = false;
+        true
     }
 
     /// The client sees the end of one of its own requests.

@@ -94,7 +94,10 @@ impl Session {
             // After an error in the messages before it, a simple query is skipped and the batch goes on to Sync.
             batch.open |= header.tag == b'Q' && at > 0;
             at = end;
-            if matches!(header.tag, b'Q' | b'S' | b'H' | b'F' | b'X') {
+            let is_whole = matches!(header.tag, b'Q' | b'S' | b'H' | b'F' | b'X');
+            // What goes to the primary need not be whole: a COPY may be answered without Sync.
+            if is_whole || self.wants_primary(&batch) {
+                batch.open |= !is_whole;
                 return Ok(self.decide(&batch, at));
             }
         }
@@ -122,6 +125,10 @@ impl Session {
             _ => {}
         }
         Ok(())
+    }
+
+    fn wants_primary(&self, batch: &Batch) -> bool {
+        self.routing.as_ref().is_some_and(|routing| routing.wants_primary(batch.primary || batch.open))
     }
 
     fn decide(&mut self, batch: &Batch, length: usize) -> Plan {

@@ -109,6 +109,15 @@ impl Request {
     }
 }
 
+/// What was sent behind a COPY before it began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CopyStart {
+    /// The end of the data is on its way already.
+    pub(crate) has_end: bool,
+    /// There is a Sync that gets no answer.
+    pub(crate) ignores_sync: bool,
+}
+
 /// The outstanding requests of one server connection. Its head always has an answer to come.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
@@ -201,23 +210,26 @@ impl Requests {
     }
 
     /// The server begins to read COPY data. It ignores Sync until the data end (manual 55.2.6), so one that
-    /// was sent in between gets no answer. Returns whether the end of the data is on its way already.
-    pub(crate) fn copy_begins(&mut self) -> bool {
+    /// was sent in between gets no answer.
+    pub(crate) fn copy_begins(&mut self) -> CopyStart {
+        let mut start = CopyStart::default();
         for request in self.queue.iter_mut().skip(1) {
             match request {
                 Request::Sync => {
                     *request = Request::Ignored;
                     self.answered += 1;
+                    start.ignores_sync = true;
                 }
                 Request::CopyEnd => {
                     *request = Request::Ignored;
-                    return true;
+                    start.has_end = true;
+                    return start;
                 }
                 Request::Reply { .. } | Request::Ignored => {}
-                _ => return false,
+                _ => return start,
             }
         }
-        false
+        start
     }
 
     /// An error was answered to the first request: what it and the skipped ones wrote is taken back, up to

@@ -25,6 +25,9 @@ pub struct ServerSide {
     pub(crate) skipping: bool,
     /// The server reads COPY data.
     pub(crate) copy_in: bool,
+    /// A Sync stands before the data of the present COPY: without an answer, unless the COPY fails before its
+    /// first byte was read (into a view, say), when the server has not come to the Sync yet.
+    pub(crate) sync_in_copy: bool,
     /// Bytes of a server frame that are still to come and pass unseen.
     pub(crate) stream_left: usize,
     /// Those bytes are kept from the client.
@@ -64,6 +67,7 @@ impl ServerSide {
             batch_open: false,
             skipping: false,
             copy_in: false,
+            sync_in_copy: false,
             stream_left: 0,
             stream_hidden: false,
             is_replica,

@@ -182,3 +182,30 @@ fn several_statements_around_a_copy() {
         is_free(world);
     });
 }
+
+#[test]
+fn copy_in_is_answered_without_sync_or_flush_on_a_cluster_too() {
+    for setup in [two(), Setup { clients: 2, ..Setup::cluster() }] {
+        setup.each(|world| {
+            assert_eq!(world.ask(say().run("copy t from stdin")), "1 2 G");
+            assert_eq!(world.ask(say().copy_data(b"1").copy_done().sync()), "C(COPY 1) Z(I)");
+            is_free(world);
+        });
+    }
+}
+
+#[test]
+fn a_copy_that_fails_before_it_reads_leaves_sync_its_meaning() {
+    for (words, answer) in [
+        (say().query("copy a_view from stdin"), "G E(42809) Z(I)"),
+        (say().run("copy a_view from stdin").sync(), "1 2 G E(42809) Z(I)"),
+        (say().run("copy a_view from stdin").copy_data(b"1").copy_done().sync(), "1 2 G E(42809) Z(I)"),
+    ] {
+        two().each(|world| {
+            assert_eq!(world.ask(words.clone()), answer);
+            is_free(world);
+            assert_eq!(world.ask(say().copy_data(b"1").copy_fail()), "");
+            assert_eq!(world.ask(say().query("select 2")), "T D(select 2|0) C(SELECT 1) Z(I)");
+        });
+    }
+}

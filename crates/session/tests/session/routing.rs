@@ -271,6 +271,7 @@ fn plans_of_what_is_there_so_far() {
         assert_eq!(plan(&read[..end]), Ok(Plan::NeedMore), "{end}");
     }
     assert_eq!(plan(&say().run("insert a").sync().0), Ok(Plan::Primary));
+    assert_eq!(plan(&say().parse("", "insert a").0), Ok(Plan::Primary));
     assert_eq!(plan(&say().flush().0), Ok(Plan::Ignore { bytes: 5 }));
     assert_eq!(plan(&say().copy_data(&[0; 100]).0[..20]), Ok(Plan::Ignore { bytes: 105 }));
     assert_eq!(plan(&say().copy_done().0), Ok(Plan::Ignore { bytes: 5 }));
