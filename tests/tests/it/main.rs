@@ -1,5 +1,8 @@
 //! Howdah between real clients and real servers, a module a topic. `support` has what they share.
 
+// A failed expectation is a failed test, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod auth;
 mod cancel;
 mod copy;
