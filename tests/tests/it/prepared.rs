@@ -197,14 +197,14 @@ impl Model {
                 write::close(out, TargetKind::Statement, named.as_bytes()).unwrap();
                 next.remove(&name);
             } else {
-                if !next.contains_key(&name) {
+                let text = *next.entry(name).or_insert_with(|| {
                     let text = random.random_range(0..100_usize);
                     parse(out, &named, &format!("SELECT {text}"));
-                    next.insert(name, text);
-                }
+                    text
+                });
                 run(out, &named);
                 if !failed {
-                    expected.push(next[&name].to_string());
+                    expected.push(text.to_string());
                 }
             }
         }
