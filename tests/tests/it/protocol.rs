@@ -39,6 +39,18 @@ async fn simple_and_extended_queries_and_transactions() {
     bouncer.pool_is_intact(1).await;
 }
 
+/// Asks for a number, every fourth time with a text of its own.
+async fn echo(
+    client: &tokio_postgres::Client,
+    statement: &tokio_postgres::Statement,
+    number: i32,
+) -> Result<tokio_postgres::Row, tokio_postgres::Error> {
+    match number % 4 {
+        1 => client.query_one("SELECT $1::int4", &[&number]).await,
+        _ => client.query_one(statement, &[&number]).await,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pipelines_of_many_queries_keep_their_order() {
     let pg = postgres().await;
@@ -49,16 +61,7 @@ async fn pipelines_of_many_queries_keep_their_order() {
         for round in 0..20 {
             // tokio-postgres sends them without waiting for each other.
             let base = i32::try_from(number).unwrap() * 1000 + round * 10;
-            let one = |number: i32| {
-                let statement = statement.clone();
-                async move {
-                    match number % 4 {
-                        1 => client.query_one("SELECT $1::int4", &[&number]).await,
-                        _ => client.query_one(&statement, &[&number]).await,
-                    }
-                }
-            };
-            let answers = join_all((base..base + 8).map(one));
+            let answers = join_all((base..base + 8).map(|number| echo(client, &statement, number)));
             let answers = within("all answers", answers).await;
             let got: Vec<i32> = answers.into_iter().map(|row| row.unwrap().get(0)).collect();
             assert_eq!(got, (base..base + 8).collect::<Vec<_>>());
