@@ -155,7 +155,7 @@ impl Machine {
         self.end_job();
         match row.to {
             crate::rows::State::Suspect => self.suspect(),
-            _ => self.reign = None,
+            _ => self.look_anew(),
         }
     }
 }

@@ -80,6 +80,8 @@ pub struct Machine {
     pub(crate) job: Option<Job>,
     /// When the last change of settings ended: older answers do not show it.
     pub(crate) job_ended: Time,
+    /// Since when none is published, while none is.
+    pub(crate) leaderless: Time,
     /// When the published primary was published.
     pub(crate) enthroned: Time,
     /// No change of settings before this.
@@ -122,6 +124,7 @@ impl Machine {
             promotions: VecDeque::new(),
             job: None,
             job_ended: now,
+            leaderless: now,
             enthroned: now,
             next_job: now,
             backoff_until: now,

@@ -70,7 +70,7 @@ impl Machine {
         let stands = |id: &NodeId| {
             *id == primary || self.answer(*id).is_some_and(|s| s.in_recovery && s.timeline <= timeline)
         };
-        let waited = self.now.since(self.entered) >= self.spec.limits.restart_grace * 2;
+        let waited = self.now.since(self.leaderless) >= self.spec.limits.restart_grace * 2;
         waited && voters.iter().all(stands)
     }
 

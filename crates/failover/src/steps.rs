@@ -111,8 +111,11 @@ impl Machine {
         }
     }
 
-    fn look_anew(&mut self) {
-        self.reign = None;
+    /// Forgets who was published; the epoch is kept.
+    pub(crate) fn look_anew(&mut self) {
+        if self.reign.take().is_some() {
+            self.leaderless = self.now;
+        }
         self.suspect_since = None;
     }
 
