@@ -87,7 +87,7 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
     };
     let simulate = |name: &'static str, first: u64, count: u32| {
         let (first, count) = (first.to_string(), count.to_string());
-        cargo(name, &["run", "-q", "-p", "howdah-failover-sim", "--", "--seed", &first, "--count", &count])
+        cargo(name, &["run", "-q", "-p", "howdah-failover-sim", "--", "--from", &first, "--seeds", &count])
     };
     let mut rustdoc = cargo("rustdoc", &["doc", "--workspace", "--no-deps", "--quiet"]);
     rustdoc.command.env("RUSTDOCFLAGS", "-D warnings");

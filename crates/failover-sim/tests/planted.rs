@@ -1,0 +1,25 @@
+//! The simulator finds what it is there to find: a fault planted in the machine breaks an invariant under a seed
+//! under which the machine as it is holds. `docs/failover-sim.md` lists them.
+
+use howdah_failover::Fault;
+use howdah_failover_sim::{Options, run};
+
+/// A fault, and the first seed from 1 on that finds it.
+const FOUND: [(Fault, u64); 6] = [
+    (Fault::ElectLeast, 80),
+    (Fault::IgnoreLife, 1),
+    (Fault::WithoutRow("suspect.alive"), 1),
+    (Fault::WithoutRow("suspect.found"), 122),
+    (Fault::WithoutRow("follow.upkeep"), 6),
+    (Fault::WithoutRow("upkeep.next"), 6),
+];
+
+#[test]
+fn planted_faults_are_found() {
+    for (fault, seed) in FOUND {
+        let sound = run(seed, Options::default());
+        assert!(!sound.broken(), "seed {seed} without a fault: {:?}", sound.verdict);
+        let report = run(seed, Options { fault, ..Options::default() });
+        assert!(report.broken(), "seed {seed} does not find {fault:?}: {:?}", report.verdict);
+    }
+}
