@@ -165,6 +165,8 @@ impl ServerSide {
     /// After `DISCARD ALL` by the pooler itself.
     pub fn forget_session(&mut self) {
         self.names.clear();
+        // The reset took the parameters back too, and what they are now was not listened to: set them anew.
+        self.vars = Arc::default();
     }
 
     /// Whether no transaction block is open, and none can be opened or ended by what is in flight.
