@@ -81,20 +81,25 @@ fn raise_descriptor_limit() {
 }
 
 async fn serve(config: howdah_config::Config, file: &Path, settings: &Settings) -> ExitCode {
-    let handle = match Howdah::builder().config(config).config_file(file).start().await {
-        Ok(handle) => handle,
-        Err(error) => {
-            tracing::error!("FATAL {error}");
-            warn(&format!("FATAL {error}\n"));
-            return ExitCode::from(1);
-        }
-    };
+    // Before the sockets: who can connect may look for it.
     if let Some(pidfile) = &settings.pidfile
         && let Err(error) = std::fs::write(pidfile, format!("{}\n", std::process::id()))
     {
         tracing::error!("FATAL cannot write {}: {error}", pidfile.display());
         return ExitCode::from(1);
     }
+    let handle = match Howdah::builder().config(config).config_file(file).start().await {
+        Ok(handle) => handle,
+        Err(error) => {
+            tracing::error!("FATAL {error}");
+            warn(&format!("FATAL {error}\n"));
+            if let Some(pidfile) = &settings.pidfile {
+                // Ours, of a moment ago.
+                let _ = std::fs::remove_file(pidfile);
+            }
+            return ExitCode::from(1);
+        }
+    };
     for address in handle.addresses() {
         tracing::info!("listening on {address}");
     }
