@@ -81,7 +81,8 @@ fn raise_descriptor_limit() {
 }
 
 async fn serve(config: howdah_config::Config, file: &Path, settings: &Settings) -> ExitCode {
-    // Before the sockets: who can connect may look for it.
+    // Before the sockets: who can connect may look for it. Another process's is put back if we do not start.
+    let before = settings.pidfile.as_ref().and_then(|file| std::fs::read(file).ok());
     if let Some(pidfile) = &settings.pidfile
         && let Err(error) = std::fs::write(pidfile, format!("{}\n", std::process::id()))
     {
@@ -94,8 +95,10 @@ async fn serve(config: howdah_config::Config, file: &Path, settings: &Settings) 
             tracing::error!("FATAL {error}");
             warn(&format!("FATAL {error}\n"));
             if let Some(pidfile) = &settings.pidfile {
-                // Ours, of a moment ago.
-                let _ = std::fs::remove_file(pidfile);
+                let _ = match before {
+                    Some(text) => std::fs::write(pidfile, text),
+                    None => std::fs::remove_file(pidfile),
+                };
             }
             return ExitCode::from(1);
         }
