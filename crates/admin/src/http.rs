@@ -1,7 +1,7 @@
 //! The HTTP side: health for load balancers and orchestrators, metrics, topology, and the dashboard.
 //!
 //! Read-only: nothing here changes the pooler, so it needs no login; it listens only where `http_listen` says.
-//! [`health`] has the status codes, [`metrics`] the names of all metrics, [`api`] the JSON, [`guard`] the bounds on
+//! `health` has the status codes, `metrics` the names of all metrics, `api` the JSON, `guard` the bounds on
 //! connections.
 
 mod api;
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 type Shared = Arc<dyn Pooler>;
 
-/// Serves until `shutdown` is ready, then lets the requests in progress end, for at most [`GRACE`].
+/// Serves until `shutdown` is ready, then lets the requests in progress end, for at most `GRACE`.
 ///
 /// # Errors
 /// What the listener fails with; failures of single connections are not errors.

@@ -5,7 +5,7 @@
 //! while the faults end, and the cluster must converge or halt with a reason. The judges stand apart ([`oracle`]): they see
 //! the whole truth, which the machine does not.
 //!
-//! Reading order: [`run`] (one seed), [`world`] (what there is), [`pg`] and [`stream`] (PostgreSQL as far as a failover
+//! Reading order: `run` (one seed), [`world`] (what there is), [`pg`] and [`stream`] (PostgreSQL as far as a failover
 //! meets it), [`serve`] (each action as the server carries it out), [`pooler`] (the machine and its sessions), [`faults`],
 //! [`oracle`]. `docs/failover-sim.md` says what it has found.
 

@@ -1,5 +1,5 @@
 //! The judges. They see the whole truth and only what the outside sees of the machine: what it publishes, what clients were
-//! told. Each invariant of DESIGN.md §8 is one check; the first violation ends the run. Read next: [`crate::run`].
+//! told. Each invariant of DESIGN.md §8 is one check; the first violation ends the run. Read next: `crate::run`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

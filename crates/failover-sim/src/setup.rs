@@ -1,5 +1,5 @@
 //! A world from a seed: how many nodes, which list of names, how fast the network is, what will go wrong. Read next:
-//! [`crate::run`].
+//! `crate::run`.
 
 use howdah_failover::{ClusterSpec, Fault, Limits, Method, NodeSpec, OnLastNode, SyncNames};
 use howdah_topology::Mode;

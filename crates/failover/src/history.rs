@@ -1,5 +1,5 @@
 //! Comparing histories: which epoch a node is in, and whether a standby's history is a prefix of the primary's
-//! (FAILOVER_PROTOCOL.md §8). Read next: [`crate::facts`].
+//! (FAILOVER_PROTOCOL.md §8). Read next: `crate::facts`.
 
 use howdah_topology::{Epoch, Lsn};
 

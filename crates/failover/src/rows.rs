@@ -2,7 +2,7 @@
 //! `docs/failover-graph.md`, the reachability test and the sentences of `SHOW FAILOVERS` come from it. In each state the
 //! first row whose guard holds is taken; rows of one state stand in the order of precedence.
 //!
-//! Read next: [`crate::guards`] (what a guard asks) and [`crate::steps`] (what an act does).
+//! Read next: `crate::guards` (what a guard asks) and `crate::steps` (what an act does).
 
 /// Where the machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-/// What a row asks. [`crate::guards`] answers.
+/// What a row asks. `crate::guards` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// Two nodes are out of recovery in one timeline.
@@ -138,7 +138,7 @@ pub enum Guard {
     OperatorResumes,
 }
 
-/// What a row does. [`crate::steps`] does it.
+/// What a row does. `crate::steps` does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Nothing beyond the change of state.
