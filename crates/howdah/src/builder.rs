@@ -10,6 +10,7 @@ use howdah_controller::Clock;
 use howdah_session::{Registry, Shared, Tracked};
 
 use crate::cluster;
+use crate::directory::missing_cluster;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::listener::Listeners;
@@ -62,15 +63,12 @@ impl Builder {
     /// [`StartError`]: an address cannot be listened on, or an entry names a cluster that there is not.
     pub async fn start(self) -> Result<Handle, StartError> {
         let settings = self.config.settings.clone();
-        for database in self.config.databases.values().chain(&self.config.autodb) {
-            if let Some(cluster) =
-                database.cluster.as_ref().filter(|name| !self.config.clusters.contains_key(*name))
-            {
-                return Err(StartError::NoCluster {
-                    database: database.name.clone(),
-                    cluster: cluster.clone(),
-                });
-            }
+        let known = |name: &str| self.config.clusters.contains_key(name);
+        if let Some((database, cluster)) = missing_cluster(&self.config, known) {
+            return Err(StartError::NoCluster {
+                database: database.name.clone(),
+                cluster: cluster.to_owned(),
+            });
         }
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;

@@ -8,8 +8,9 @@ use howdah_pool::CloseReason;
 use howdah_topology::{Epoch, Mode, NodeId, Topology};
 
 use crate::client::info::Order;
-use crate::entry::Cluster;
+use crate::entry::{Cluster, Entry};
 use crate::pooler::{Pooler, Stage};
+use crate::pools::{PoolKey, WaitError};
 
 /// Starts to watch a cluster.
 pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
@@ -47,11 +48,7 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     config.max_lost_bytes = cluster.max_lost_bytes;
     config.bootstrap = cluster.bootstrap;
     config.max_failovers_per_hour = cluster.max_failovers_per_hour;
-    Cluster {
-        name: cluster.name.clone(),
-        handle: Controller::spawn(config, clock),
-        last_primary: Default::default(),
-    }
+    Cluster { name: cluster.name.clone(), handle: Controller::spawn(config, clock) }
 }
 
 /// What of a snapshot decides who may serve.
@@ -81,6 +78,8 @@ pub(crate) async fn follow(pooler: Arc<Pooler>, cluster: Arc<Cluster>) {
     let mut changed = cluster.handle.changed();
     let mut stage = pooler.stage.subscribe();
     let mut before = View::of(&cluster.handle.topology(), pooler.clock.now());
+    // The last node that took writes, kept while nobody does.
+    let mut last = before.writable;
     loop {
         tokio::select! {
             news = changed.changed() => if news.is_err() { return },
@@ -91,31 +90,37 @@ pub(crate) async fn follow(pooler: Arc<Pooler>, cluster: Arc<Cluster>) {
         }
         let view = View::of(&cluster.handle.topology(), pooler.clock.now());
         if view != before {
-            pooler.cluster_changed(&cluster, &before, &view);
+            pooler.cluster_changed(&cluster, (&before, last), &view);
+            last = view.writable.or(last);
             before = view;
         }
     }
 }
 
 impl Pooler {
-    fn cluster_changed(self: &Arc<Self>, cluster: &Cluster, before: &View, view: &View) {
-        let entries: Vec<Arc<str>> = self
-            .entries
-            .lock()
-            .values()
-            .filter(|entry| entry.cluster.as_ref().is_some_and(|own| own.name == cluster.name))
-            .map(|entry| Arc::clone(&entry.name))
-            .collect();
+    /// The names of a cluster's entries.
+    pub(crate) fn entries_of(&self, cluster: &Cluster) -> Vec<Arc<str>> {
+        let entries = self.entries.lock();
+        let own = |entry: &&Arc<Entry>| entry.cluster.as_ref().is_some_and(|own| own.name == cluster.name);
+        entries.values().filter(own).map(|entry| Arc::clone(&entry.name)).collect()
+    }
+
+    fn cluster_changed(
+        self: &Arc<Self>,
+        cluster: &Cluster,
+        (before, last): (&View, Option<NodeId>),
+        view: &View,
+    ) {
+        let entries = self.entries_of(cluster);
         if view.epoch != before.epoch
-            && let (Some(_), Some(old)) = (before.epoch, before.writable.or(self.last_primary(cluster)))
+            && let (Some(_), Some(old)) = (before.epoch, last)
             && view.writable != Some(old)
         {
             self.cut(&entries, old);
         }
-        self.set_last_primary(cluster, view.writable);
-        self.choose_again(|key| {
-            entries.contains(&key.entry) && key.node.is_some_and(|node| !view.serves(node))
-        });
+        let wrong =
+            |key: &PoolKey| entries.contains(&key.entry) && key.node.is_some_and(|node| !view.serves(node));
+        self.turn_away(wrong, &WaitError::ChooseAgain);
     }
 
     /// Nothing of the node's epoch is used any more: idle servers close, and clients that have one lose it.
@@ -139,17 +144,6 @@ impl Pooler {
             if linked {
                 client.give(Order::ServerLost);
             }
-        }
-    }
-
-    fn last_primary(&self, cluster: &Cluster) -> Option<NodeId> {
-        *cluster.last_primary.lock()
-    }
-
-    /// The last node that took writes, kept while nobody does.
-    fn set_last_primary(&self, cluster: &Cluster, writable: Option<NodeId>) {
-        if writable.is_some() {
-            *cluster.last_primary.lock() = writable;
         }
     }
 }

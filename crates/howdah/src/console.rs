@@ -23,7 +23,7 @@ use howdah_admin::rows;
 
 use crate::pooler::Pooler;
 
-pub(crate) use actions::{pause, resume, wait_for_servers};
+pub(crate) use actions::{is_drained, pause, resume, wait_for_servers};
 
 /// What a client that KILL closes is told.
 const REMOVED: &str = "database removed";

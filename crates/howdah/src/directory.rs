@@ -17,6 +17,13 @@ use crate::pools::{PoolKey, WaitError};
 /// What a client's closing is called when its entry goes.
 const REMOVED: &str = "database removed";
 
+/// An entry whose cluster is none of those that run, and that cluster's name.
+pub(crate) fn missing_cluster(config: &Config, runs: impl Fn(&str) -> bool) -> Option<(&Database, &str)> {
+    let entries = config.databases.values().chain(&config.autodb);
+    let mut named = entries.filter_map(|entry| Some((entry, entry.cluster.as_deref()?)));
+    named.find(|(_, cluster)| !runs(cluster))
+}
+
 /// Whether two definitions lead to the same server sessions.
 fn same_servers(a: &Database, b: &Database) -> bool {
     let servers = |d: &Database| {
@@ -185,11 +192,11 @@ impl Pooler {
         });
     }
 
-    /// Those who wait in these pools choose a node again.
-    pub(crate) fn choose_again(self: &Arc<Self>, wrong: impl Fn(&PoolKey) -> bool) {
+    /// Those who wait in these pools wait no longer, for this reason.
+    pub(crate) fn turn_away(self: &Arc<Self>, of: impl Fn(&PoolKey) -> bool, why: &WaitError) {
         let waiters = self.account(|account, _| {
             let pools: Vec<PoolId> =
-                account.pools().filter(|(_, key)| wrong(key)).map(|(pool, _)| pool).collect();
+                account.pools().filter(|(_, key)| of(key)).map(|(pool, _)| pool).collect();
             let mut waiters = Vec::new();
             for pool in pools {
                 waiters.extend(account.drain_waiters(pool, |_, _| true));
@@ -197,7 +204,7 @@ impl Pooler {
             waiters
         });
         for waiter in waiters {
-            waiter.fail(WaitError::ChooseAgain);
+            waiter.fail(why.clone());
         }
     }
 }

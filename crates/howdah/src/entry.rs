@@ -20,8 +20,6 @@ use crate::stats::Counters;
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) handle: ControllerHandle,
-    /// The last node that took writes.
-    pub(crate) last_primary: Mutex<Option<NodeId>>,
 }
 
 /// What a client is greeted with: the parameters that a server of the pool reported.

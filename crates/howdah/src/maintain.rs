@@ -79,15 +79,9 @@ impl Pooler {
                 tracing::info!("client connections dropped, exiting");
                 self.enter(Stage::Stopping);
             }
-            Stage::WaitForServers => {
-                let drained = self.account(|account, _| {
-                    let pools: Vec<_> = account.pools().map(|(pool, _)| pool).collect();
-                    pools.into_iter().all(|pool| account.is_drained(pool))
-                });
-                if drained {
-                    tracing::info!("server connections dropped, exiting");
-                    self.enter(Stage::Stopping);
-                }
+            Stage::WaitForServers if crate::console::is_drained(self, None) => {
+                tracing::info!("server connections dropped, exiting");
+                self.enter(Stage::Stopping);
             }
             _ => {}
         }

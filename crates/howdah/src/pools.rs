@@ -115,9 +115,7 @@ impl Pooler {
             Effect::AbortLogin { .. } => {}
             Effect::HandOver { waiter, lease } => {
                 if let Err(Ok(lease)) = waiter.give.send(Ok(lease)) {
-                    self.account(|account, now| {
-                        account.give_back(now, lease.server, lease.conn, Return::Reusable)
-                    });
+                    self.leased(lease).give_back();
                 }
             }
             Effect::Close { conn, reason, .. } => self.close_server(*conn, &reason.to_string(), true),
@@ -192,9 +190,7 @@ impl Drop for Waiting {
         if let Abandoned::Settled = self.pooler.account(|account, _| account.abandon(self.waiter)) {
             receive.close();
             if let Ok(Ok(lease)) = receive.try_recv() {
-                self.pooler.account(|account, now| {
-                    account.give_back(now, lease.server, lease.conn, Return::Reusable)
-                });
+                self.pooler.leased(lease).give_back();
             }
         }
     }

@@ -37,6 +37,24 @@ pub(crate) fn with<R>(turn: impl FnOnce(&mut Buffers) -> R) -> R {
     })
 }
 
+/// What came now, behind what was kept of earlier.
+pub(crate) fn joined<'a>(held: &'a mut Vec<u8>, chunk: &'a [u8]) -> &'a [u8] {
+    if held.is_empty() {
+        return chunk;
+    }
+    held.extend_from_slice(chunk);
+    held
+}
+
+/// What is kept of [`joined`] when so much of it is done with; holds no memory when that is all.
+pub(crate) fn left_over(held: Vec<u8>, chunk: &[u8], done: usize) -> Vec<u8> {
+    match (held.is_empty(), done) {
+        (true, _) => chunk[done..].to_vec(),
+        (false, 0) => held,
+        (false, _) => held[done..].to_vec(),
+    }
+}
+
 /// Empties a scratch buffer; a large one gives its memory back.
 fn clear(scratch: &mut Vec<u8>) {
     if scratch.capacity() > KEEP_UP_TO { *scratch = Vec::new() } else { scratch.clear() }

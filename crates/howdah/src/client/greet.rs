@@ -111,9 +111,7 @@ impl Client {
             write::parameter_status(out, name, own.unwrap_or(value))
                 .map_err(|error| End::refused(error.to_string()))?;
         }
-        let key = self.info.cancel_key;
-        let pid = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
-        write::backend_key_data(out, pid, &key[4..]).map_err(|error| End::refused(error.to_string()))?;
+        self.info.write_cancel_key(out).map_err(|error| End::refused(error.to_string()))?;
         write::ready_for_query(out, TransactionStatus::Idle);
         self.entry.counters.logins.add(1);
         self.info.enter(Phase::Idle, self.pooler.clock.now());

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use futures_util::task::AtomicWaker;
+use howdah_protocol::write::{self, WriteError};
 use howdah_topology::Time;
 use parking_lot::Mutex;
 
@@ -97,6 +98,15 @@ impl ClientInfo {
             ordered: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
+    }
+
+    /// Appends BackendKeyData: the first half of the cancel key stands where a server has its process id.
+    ///
+    /// # Errors
+    /// None in practice: the key has a length that the message can hold.
+    pub(crate) fn write_cancel_key(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let [a, b, c, d, secret @ ..] = &self.cancel_key;
+        write::backend_key_data(out, u32::from_be_bytes([*a, *b, *c, *d]), secret)
     }
 
     /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).

@@ -107,10 +107,7 @@ impl Client {
             self.entry.counters.received.add(read as u64);
         }
         let chunk = &buffers.read[..read];
-        if !held.is_empty() {
-            held.extend_from_slice(chunk);
-        }
-        let input = if held.is_empty() { chunk } else { held.as_slice() };
+        let input = buffers::joined(&mut held, chunk);
         let conn = link.lease.conn();
         let outputs = Outputs { to_server: &mut buffers.to_server, to_client: &mut buffers.to_client };
         let turn = self
@@ -127,10 +124,7 @@ impl Client {
             write_or_keep(&mut conn.output, bytes, |bytes| stream.poll_write(cx, bytes))
                 .map_err(|error| Leave::ServerLost(error.to_string()))?;
         }
-        if turn.consumed < input.len() {
-            self.input =
-                if held.is_empty() || turn.consumed > 0 { input[turn.consumed..].to_vec() } else { held };
-        }
+        self.input = buffers::left_over(held, chunk, turn.consumed);
         self.send(cx, &buffers.to_client).map_err(|_| Leave::End(End::UnexpectedEof))?;
         link.client_waits = turn.stalled;
         if turn.terminate {
@@ -164,10 +158,7 @@ impl Client {
         };
         let mut held = std::mem::take(&mut conn.input);
         let chunk = &buffers.read[..read];
-        if !held.is_empty() {
-            held.extend_from_slice(chunk);
-        }
-        let input = if held.is_empty() { chunk } else { held.as_slice() };
+        let input = buffers::joined(&mut held, chunk);
         let now = self.pooler.clock.now();
         let turn = self.session.from_server(
             &mut conn.side,
@@ -176,15 +167,10 @@ impl Client {
             &mut buffers.to_client,
         );
         let turn = turn.map_err(|fault| Leave::ServerLost(fault.to_string()))?;
-        if turn.consumed < input.len() {
-            conn.input = if held.is_empty() || turn.consumed > 0 {
-                input[turn.consumed..].to_vec()
-            } else {
-                held.clone()
-            };
-        }
         let bytes = if buffers.to_client.is_empty() { &input[turn.pass] } else { &buffers.to_client };
-        self.send(cx, bytes).map_err(|_| Leave::End(End::UnexpectedEof))?;
+        let sent = self.send(cx, bytes);
+        link.lease.conn().input = buffers::left_over(held, chunk, turn.consumed);
+        sent.map_err(|_| Leave::End(End::UnexpectedEof))?;
         link.input_ready |= link.client_waits;
         self.count(link, now);
         if let Some(fault) = turn.fault {

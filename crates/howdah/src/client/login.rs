@@ -232,7 +232,7 @@ impl Newcomer {
     }
 
     /// The user `pgbouncer` on the Unix socket, from a process of our own user (PGBOUNCER_BEHAVIOUR.md section 1).
-    fn is_local_admin(&self, user: &str) -> bool {
+    pub(crate) fn is_local_admin(&self, user: &str) -> bool {
         let own = rustix::process::geteuid().as_raw();
         user == "pgbouncer" && matches!(self.info.peer, Peer::Unix { uid, .. } if uid == own)
     }

@@ -47,7 +47,6 @@ impl Client {
 
     async fn round(&mut self, plan: Plan) -> Result<(), End> {
         self.asked = self.pooler.clock.now();
-        self.began = self.asked;
         let mut link = match self.acquire_now(plan) {
             Ok(link) => link,
             // The way with waits in it is rare and its future large.

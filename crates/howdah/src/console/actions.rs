@@ -8,6 +8,7 @@ use std::time::Duration;
 use howdah_admin::ActionError;
 use howdah_pool::PoolId;
 
+use crate::directory::missing_cluster;
 use crate::entry::Entry;
 use crate::pooler::{Pooler, Stage};
 use crate::pools::WaitError;
@@ -63,11 +64,13 @@ pub(crate) async fn pause(pooler: &Arc<Pooler>, database: Option<&str>) -> Resul
 
 /// Waits until no server is in use or logs in.
 async fn until_drained(pooler: &Arc<Pooler>, entry: Option<&Entry>) {
-    wait_until(pooler, |pooler| {
-        let pools = pools_of(pooler, entry);
-        pooler.account(|account, _| pools.iter().all(|pool| account.is_drained(*pool)))
-    })
-    .await;
+    wait_until(pooler, |pooler| is_drained(pooler, entry)).await;
+}
+
+/// Whether no server of an entry, or of any, is in use or logs in.
+pub(crate) fn is_drained(pooler: &Arc<Pooler>, entry: Option<&Entry>) -> bool {
+    let pools = pools_of(pooler, entry);
+    pooler.account(|account, _| pools.iter().all(|pool| account.is_drained(*pool)))
 }
 
 /// RESUME.
@@ -149,17 +152,7 @@ fn end_suspend(pooler: &Arc<Pooler>) -> bool {
 /// SHUTDOWN WAIT_FOR_SERVERS: those who wait for a server are let go, and no other is given out.
 pub(crate) fn wait_for_servers(pooler: &Arc<Pooler>) {
     pooler.enter(Stage::WaitForServers);
-    let waiters = pooler.account(|account, _| {
-        let pools: Vec<PoolId> = account.pools().map(|(pool, _)| pool).collect();
-        let mut waiters = Vec::new();
-        for pool in pools {
-            waiters.extend(account.drain_waiters(pool, |_, _| true));
-        }
-        waiters
-    });
-    for waiter in waiters {
-        waiter.fail(WaitError::ShuttingDown);
-    }
+    pooler.turn_away(|_| true, &WaitError::ShuttingDown);
 }
 
 impl Pooler {
@@ -172,14 +165,9 @@ impl Pooler {
         let Some(file) = file else { return Err("there is no configuration file".to_owned()) };
         let loaded = howdah_config::load(&file)
             .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-        for database in loaded.config.databases.values().chain(&loaded.config.autodb) {
-            if let Some(cluster) = database.cluster.as_ref().filter(|name| !self.clusters.contains_key(*name))
-            {
-                return Err(format!(
-                    "database {}: cluster {cluster} is new: it needs a restart",
-                    database.name
-                ));
-            }
+        let runs = |name: &str| self.clusters.contains_key(name);
+        if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
+            return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));
         }
         self.apply(loaded.config);
         Ok(())

@@ -74,16 +74,10 @@ pub(super) fn nodes(pooler: &Arc<Pooler>) -> Vec<NodeRow> {
 
 /// Servers by node, in all pools of the cluster's entries.
 fn connections(pooler: &Arc<Pooler>, cluster: &Cluster, nodes: usize) -> Vec<u32> {
-    let groups: Vec<_> = pooler
-        .entries
-        .lock()
-        .values()
-        .filter(|entry| entry.cluster.as_ref().is_some_and(|own| own.name == cluster.name))
-        .map(|entry| Arc::clone(&entry.name))
-        .collect();
+    let entries = pooler.entries_of(cluster);
     let mut connections = vec![0; nodes];
     pooler.account(|account, now| {
-        for server in account.servers(now).filter(|server| groups.contains(&server.key.entry)) {
+        for server in account.servers(now).filter(|server| entries.contains(&server.key.entry)) {
             let place = server.key.node.and_then(|node| connections.get_mut(usize::from(node.0)));
             if let Some(place) = place {
                 *place += 1;

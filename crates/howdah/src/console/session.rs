@@ -30,11 +30,10 @@ const READ_SIZE: usize = 512;
 const QUERY_CANCELED: &str = "57014";
 
 /// What a user may do on the console; `None`: nothing.
-fn access(config: &Config, user: &str, peer: Peer) -> Option<Access> {
+fn access(config: &Config, user: &str, client: &Newcomer) -> Option<Access> {
     let settings = &config.settings;
-    let own = rustix::process::geteuid().as_raw();
-    let local = user == "pgbouncer" && matches!(peer, Peer::Unix { uid, .. } if uid == own);
-    if local || peer == Peer::Pipe || settings.admin_users.contains(user) {
+    let vouched = client.is_local_admin(user) || client.info.peer == Peer::Pipe;
+    if vouched || settings.admin_users.contains(user) {
         return Some(Access::Admin);
     }
     if settings.auth_type == AuthType::Any
@@ -53,7 +52,7 @@ fn access(config: &Config, user: &str, peer: Peer) -> Option<Access> {
 pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), End> {
     let pooler = Arc::clone(&client.pooler);
     let config = pooler.config.load_full();
-    let access = access(&config, &asked.user, client.info.peer).ok_or_else(|| End::refused("not allowed"))?;
+    let access = access(&config, &asked.user, client).ok_or_else(|| End::refused("not allowed"))?;
     client.info.console.store(true, Ordering::Relaxed);
     *client.info.application_name.lock() = asked.startup.get(b"application_name").unwrap_or_default().into();
     client.info.enter(Phase::Idle, pooler.clock.now());
@@ -62,9 +61,7 @@ pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), En
     write::authentication_ok(&mut out);
     let cannot = |error: write::WriteError| End::refused(error.to_string());
     howdah_admin::console::greeting(super::VERSION, &mut out).map_err(cannot)?;
-    let key = client.info.cancel_key;
-    let pid = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
-    write::backend_key_data(&mut out, pid, &key[4..]).map_err(cannot)?;
+    client.info.write_cancel_key(&mut out).map_err(cannot)?;
     write::ready_for_query(&mut out, TransactionStatus::Idle);
     client.send(&out).await?;
     pooler.console_counters.logins.add(1);
