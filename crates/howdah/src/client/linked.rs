@@ -115,16 +115,18 @@ impl Client {
             .from_client(&mut conn.side, &self.pooler.session, input, outputs)
             .map_err(|fatal| Leave::End(End::refused(fatal.message())))?;
         let bytes = if buffers.to_server.is_empty() { &input[turn.pass.clone()] } else { &buffers.to_server };
+        let mut written = Ok(());
         if !bytes.is_empty() {
             if link.phase != Phase::Query {
                 self.asked_something(link);
             }
             let conn = link.lease.conn();
             let stream = &mut conn.stream;
-            write_or_keep(&mut conn.output, bytes, |bytes| stream.poll_write(cx, bytes))
-                .map_err(|error| Leave::ServerLost(error.to_string()))?;
+            written = write_or_keep(&mut conn.output, bytes, |bytes| stream.poll_write(cx, bytes));
         }
+        // Kept before anything can fail: on a cluster the session goes on without the server.
         self.input = buffers::left_over(held, chunk, turn.consumed);
+        written.map_err(|error| Leave::ServerLost(error.to_string()))?;
         self.send(cx, &buffers.to_client).map_err(|_| Leave::End(End::UnexpectedEof))?;
         link.client_waits = turn.stalled;
         if turn.terminate {
