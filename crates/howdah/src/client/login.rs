@@ -116,16 +116,19 @@ impl Newcomer {
         };
         *self.info.who.lock() = (database.as_str().into(), user.as_str().into());
         let config = self.pooler.config.load_full();
+        let replication = startup.replication();
         if config.settings.log_connections {
-            let replication = startup.get(b"replication").map_or("no", |_| "physical");
+            let replication = match replication {
+                Ok(startup::Replication::None) => "no",
+                Ok(startup::Replication::Logical) => "logical",
+                Ok(startup::Replication::Physical) | Err(_) => "physical",
+            };
             tracing::info!(
                 "{} login attempt: db={database} user={user} tls=no replication={replication}",
                 self.info.log_name()
             );
         }
-        if startup.replication().map_err(|error| End::refused(error.to_string()))?
-            != startup::Replication::None
-        {
+        if replication.map_err(|error| End::refused(error.to_string()))? != startup::Replication::None {
             return Err(End::refused("replication connections are not supported"));
         }
         self.admit(&database)?;
