@@ -68,7 +68,7 @@ fn node(m: &Machine, id: NodeId, spec: &NodeSpec) -> Node {
     let mut node = empty(id, spec);
     let Some(facts) = m.facts.node(id) else { return node };
     node.state = state(m, id, facts);
-    let Some(sample) = &facts.sample else { return node };
+    let Some(sample) = latest(m, id, facts) else { return node };
     node.role = if sample.in_recovery { Role::Replica } else { Role::Primary };
     node.timeline = Some(sample.timeline);
     node.insert_lsn = sample.inserted;
@@ -79,6 +79,13 @@ fn node(m: &Machine, id: NodeId, spec: &NodeSpec) -> Node {
     replication(m, id, spec, &mut node);
     node.note = note(m, id, sample, node.state);
     node
+}
+
+/// What a node said last. Of the node that was just promoted that is what it said when it was found to be out of
+/// recovery, until a probe says more: the probe before still shows a fenced standby.
+fn latest<'a>(m: &'a Machine, id: NodeId, facts: &'a NodeFacts) -> Option<&'a Sample> {
+    let reign = m.reign.as_ref().filter(|r| r.node == id && r.elected_at > Some(facts.answered));
+    reign.map(|r| &r.sample).or(facts.sample.as_ref())
 }
 
 /// What the primary says of a standby, and how fresh it is.
@@ -98,7 +105,7 @@ fn state(m: &Machine, id: NodeId, facts: &NodeFacts) -> NodeState {
     if !facts.reachable() {
         return unreachable(m, facts);
     }
-    let Some(sample) = &facts.sample else { return NodeState::Unknown };
+    let Some(sample) = latest(m, id, facts) else { return NodeState::Unknown };
     let primary = m.reign.as_ref().map(|r| r.node);
     let foreign = m.epoch.is_some_and(|e| e.system_id != sample.system_id);
     if foreign {
