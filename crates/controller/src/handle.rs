@@ -19,6 +19,9 @@ pub(crate) const COMMANDS_WAITING: usize = 8;
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
+    /// The machine refuses; one sentence.
+    #[error("{0}")]
+    Refused(String),
     /// Too many commands wait already.
     #[error("the controller is busy with other commands")]
     Busy,

@@ -22,7 +22,9 @@ use crate::config::ControllerConfig;
 use crate::control::Control;
 use crate::execute::Executor;
 use crate::freshness::Sampler;
-use crate::handle::{COMMANDS_WAITING, CommandAnswer, ControllerHandle, REPORTS_WAITING, Shared};
+use crate::handle::{
+    COMMANDS_WAITING, CommandAnswer, CommandError, ControllerHandle, REPORTS_WAITING, Shared,
+};
 use crate::journal::Journal;
 use crate::link::NodeLink;
 use crate::names;
@@ -191,8 +193,12 @@ impl Runner {
 
     fn command(&mut self, command: Command, answer: CommandAnswer) {
         self.take(Event::Operator(command));
+        let said = match self.machine.refused() {
+            Some(why) => Err(CommandError::Refused(why.to_owned())),
+            None => Ok(self.machine.explain().to_owned()),
+        };
         // Nobody waits any more when the operator's console is gone.
-        let _ = answer.send(Ok(self.machine.explain().to_owned()));
+        let _ = answer.send(said);
     }
 
     fn log_done(&mut self, id: ActionId, result: &Result<Done, ActionError>) {

@@ -54,12 +54,20 @@ impl Machine {
     }
 
     fn commanded(&mut self, command: Command) {
+        self.refused = None;
         match command {
             Command::Maintenance(on) => self.maintenance = on,
             Command::Resume => self.command = Some(command),
             Command::Failover { to } => match self.refusal(to) {
-                Some(why) => self.sentence = format!("FAILOVER is refused: {why}"),
-                None => self.command = Some(command),
+                Some(why) => {
+                    self.sentence = format!("FAILOVER is refused: {why}");
+                    self.refused = Some(self.sentence.clone());
+                }
+                None => {
+                    // It may have to wait for a change that is under way, and is no refusal meanwhile.
+                    self.sentence = "the operator has ordered a failover".to_owned();
+                    self.command = Some(command);
+                }
             },
         }
     }

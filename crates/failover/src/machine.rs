@@ -90,6 +90,8 @@ pub struct Machine {
     pub(crate) maintenance: bool,
     pub(crate) command: Option<Command>,
     pub(crate) sentence: String,
+    /// Why the last command was refused.
+    pub(crate) refused: Option<String>,
     pub(crate) records: Vec<FailoverRecord>,
     topology: Topology,
     topology_new: bool,
@@ -131,6 +133,7 @@ impl Machine {
             maintenance: false,
             command: None,
             sentence: "the nodes are asked for the first time".to_owned(),
+            refused: None,
             records: Vec::new(),
             topology,
             topology_new: true,
@@ -195,6 +198,13 @@ impl Machine {
     #[must_use]
     pub fn explain(&self) -> &str {
         &self.sentence
+    }
+
+    /// Why the last [`Event::Operator`] was refused, one sentence; `None` when it was taken. Taken does not mean
+    /// begun: [`Machine::explain`] says what is going on.
+    #[must_use]
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// The state that it is in.

@@ -115,7 +115,8 @@ async fn a_failover_is_answered_when_it_is_done() {
         match console.client.simple_query(&format!("FAILOVER main TO {to}")).await {
             Ok(_) => true,
             Err(error) => {
-                assert!(error.as_db_error().is_some(), "{error:?}");
+                let refusal = error.as_db_error().expect("a refusal of the console's");
+                eprintln!("FAILOVER: {}", refusal.message());
                 false
             }
         }
