@@ -10,4 +10,5 @@ pub(crate) mod position;
 pub(crate) mod promote;
 pub(crate) mod repoint;
 pub(crate) mod settings;
+pub(crate) mod stop;
 pub(crate) mod vote;

@@ -179,10 +179,13 @@ impl Control {
             Action::Undo { record } => actions::fence::undo(line, record, deadline).await,
             Action::ClearFence => actions::fence::clear(line, deadline).await,
             Action::SetReadOnly => actions::demote::set_read_only(line, deadline).await,
+            Action::Stop { order } => actions::stop::order(line, &order.to_string(), deadline).await,
+            Action::Recall => actions::stop::order(line, "", deadline).await,
             Action::Tune { on } => actions::demote::tune(line, *on, deadline).await,
             // Carried out by `execute`, beside the control session.
             Action::Probe { .. }
             | Action::Fence { .. }
+            | Action::Checkpoint
             | Action::EndConflictingReads
             | Action::ReadPosition
             | Action::AwaitPromoted => {

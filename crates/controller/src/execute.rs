@@ -30,12 +30,16 @@ impl Executor {
                     let _ = events.send(fresh_probe(&link, clock, order.id).await).await;
                 });
             }
-            Action::EndConflictingReads | Action::ReadPosition | Action::AwaitPromoted => {
+            Action::EndConflictingReads
+            | Action::ReadPosition
+            | Action::AwaitPromoted
+            | Action::Checkpoint => {
                 tokio::spawn(async move {
                     let result = match order.action {
                         Action::EndConflictingReads => {
                             actions::position::end_conflicting_reads(&link, deadline).await
                         }
+                        Action::Checkpoint => actions::stop::checkpoint(&link, deadline).await,
                         Action::ReadPosition => actions::position::read(&link, deadline).await,
                         _ => actions::promote::await_promoted(&link, deadline).await,
                     };

@@ -41,6 +41,13 @@ SELECT r AS in_recovery,
        r AND EXISTS (SELECT FROM pg_stat_activity
                      WHERE backend_type = 'startup' AND wait_event LIKE 'RecoveryConflict%') AS recovery_conflict,
        r AND current_setting('recovery_min_apply_delay') NOT IN ('0', '0ms') AS delayed,
+       CASE WHEN NOT r THEN (
+         SELECT count(*) FROM pg_stat_activity
+         WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()
+           AND application_name <> 'howdah_supervisor'
+           AND NOT (application_name = 'howdah' AND usename = current_user)) END AS busy,
+       EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'howdah_supervisor') AS supervised,
+       coalesce(current_setting('howdah.switchover', true), '') <> '' AS stop_ordered,
        current_setting('default_transaction_read_only') AS read_only,
        current_setting('wal_retrieve_retry_interval') AS retry_interval,
        current_setting('wal_receiver_timeout') AS receiver_timeout
@@ -193,6 +200,9 @@ pub(crate) fn read(
         replay_paused: fields.flag("replay_paused"),
         recovery_conflict: fields.flag("recovery_conflict"),
         delayed: fields.flag("delayed"),
+        busy: fields.number("busy").unwrap_or(0),
+        supervised: fields.flag("supervised"),
+        stop_ordered: fields.flag("stop_ordered"),
         read_only: fields.text("read_only") == Some("on"),
         tuned: fields.text("retry_interval") == Some(RETRY_INTERVAL)
             && fields.text("receiver_timeout") == Some(RECEIVER_TIMEOUT),

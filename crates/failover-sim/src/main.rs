@@ -53,7 +53,7 @@ fn one(out: &mut impl Write, seed: u64) -> std::io::Result<bool> {
 
 fn many(out: &mut impl Write, from: u64, seeds: u64) -> std::io::Result<bool> {
     writeln!(out, "failover-sim: {seeds} seeds from {from}")?;
-    let (mut halted, mut promotions, mut acknowledged) = (0u64, 0u64, 0u64);
+    let (mut halted, mut promotions, mut switchovers, mut acknowledged) = (0u64, 0u64, 0u64, 0u64);
     for seed in from..from.saturating_add(seeds) {
         let report = run(seed, Options::default());
         if report.broken() {
@@ -66,11 +66,12 @@ fn many(out: &mut impl Write, from: u64, seeds: u64) -> std::io::Result<bool> {
             halted += 1;
         }
         promotions += u64::from(report.promotions);
+        switchovers += u64::from(report.switchovers);
         acknowledged += report.acknowledged;
     }
     writeln!(
         out,
-        "all held: {seeds} seeds, {halted} halted with a reason, {promotions} promotions, {acknowledged} acknowledged writes"
+        "all held: {seeds} seeds, {halted} halted with a reason, {promotions} promotions ({switchovers} by switchover), {acknowledged} acknowledged writes"
     )?;
     Ok(true)
 }

@@ -21,6 +21,8 @@ pub struct Oracle {
     pub last_acknowledged: u64,
     /// Promotions in all.
     pub promotions: u32,
+    /// Of them by a switchover.
+    pub switchovers: u32,
     /// No promotion is allowed at all: only probes are disturbed.
     pub forbid_promotion: bool,
     /// Writes may be lost: replication is asynchronous.

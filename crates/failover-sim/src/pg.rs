@@ -155,6 +155,14 @@ pub struct Pg {
     pub vote: Option<u64>,
     /// Orders that poll.
     pub waits: Vec<Wait>,
+    /// Its supervisor has a session on it.
+    pub supervised: bool,
+    /// `howdah.switchover`: the start that is meant.
+    pub stop_order: Option<i64>,
+    /// When its supervisor obeys.
+    pub stop_at: Option<u64>,
+    /// When its supervisor has stopped it.
+    pub ordered_down: Option<u64>,
     /// When the supervisor will rejoin it, and whether it rewinds.
     pub rejoin: Option<(u64, bool)>,
 }
@@ -192,6 +200,10 @@ impl Pg {
             sessions: BTreeMap::new(),
             vote: None,
             waits: Vec::new(),
+            supervised: true,
+            stop_order: None,
+            stop_at: None,
+            ordered_down: None,
             rejoin: None,
         }
     }
@@ -226,11 +238,13 @@ impl Pg {
         self.paused = false;
         self.conflict = false;
         self.conninfo_seen_at = None;
+        self.stop_at = None;
     }
 
     /// It begins to start.
     pub fn start(&mut self, now: u64, takes: u64) {
         self.power = Power::Starting(now + takes);
+        self.ordered_down = None;
         self.started_at = now;
         self.received_null = true;
         // Replay begins again at the last restart point.
@@ -290,6 +304,9 @@ impl Pg {
             replay_paused: self.paused,
             recovery_conflict: self.conflict,
             delayed: false,
+            busy: u32::try_from(self.commits.len()).unwrap_or(u32::MAX),
+            supervised: self.supervised,
+            stop_ordered: self.stop_order.is_some(),
             read_only: self.read_only,
             tuned: self.tuned,
         }

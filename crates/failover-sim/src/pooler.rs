@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use howdah_failover::{
-    Action, ActionError, ActionId, ClusterSpec, Done, Event, Fault, Machine, Order, Path, ProbeFailure,
-    Report,
+    Action, ActionError, ActionId, ClusterSpec, Command, Done, Event, Fault, Machine, Order, Path,
+    ProbeFailure, Report, State,
 };
-use howdah_topology::{NodeId, Time, Topology};
+use howdah_topology::{FailoverOutcome, NodeId, Time, Topology};
 
 use crate::net::Peer;
 use crate::serve::by_control;
@@ -87,6 +87,9 @@ impl World {
         if before != after {
             let why = self.pooler.machine.explain().to_owned();
             self.say(|| format!("howdah: {} -> {}: {why}", before.name(), after.name()));
+            if after == State::Settle {
+                self.count_switchover();
+            }
         }
         if let Some(topology) = self.pooler.machine.poll_topology() {
             self.publish(topology);
@@ -116,6 +119,24 @@ impl World {
         self.pooler.topology = topology;
         if older != newer {
             self.close_old_connections();
+        }
+    }
+
+    /// The operator orders a switchover; a frozen pooler does not hear it.
+    pub fn order_switchover(&mut self, to: Option<usize>, force: bool) {
+        if self.pooler.frozen > 0 {
+            return;
+        }
+        self.drive(Event::Operator(Command::Switchover { to: to.map(id_of), force }));
+        let said = self.pooler.machine.refused().unwrap_or("taken").to_owned();
+        self.say(|| format!("operator: SWITCHOVER to {to:?}, force {force}: {said}"));
+    }
+
+    /// Counts a switchover that has promoted somebody.
+    fn count_switchover(&mut self) {
+        let last = self.pooler.machine.failovers().last();
+        if last.is_some_and(|r| r.planned && r.outcome == FailoverOutcome::Promoted) {
+            self.oracle.switchovers += 1;
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Promotions.
     pub promotions: u32,
+    /// Of them by a switchover.
+    pub switchovers: u32,
     /// Acknowledged writes.
     pub acknowledged: u64,
     /// The event log, if it was kept.
@@ -68,6 +70,7 @@ pub fn run(seed: u64, options: Options) -> Report {
         seed,
         verdict,
         promotions: world.oracle.promotions,
+        switchovers: world.oracle.switchovers,
         acknowledged: world.oracle.acknowledged,
         log: world.log.unwrap_or_default(),
     }

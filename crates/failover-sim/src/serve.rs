@@ -141,6 +141,13 @@ impl World {
                 }
             }
             Action::ClearFence => pg.fence = None,
+            Action::Stop { order } => {
+                pg.stop_order = Some(order.started_at);
+                let meant = pg.supervised && u64::try_from(order.started_at) == Ok(pg.started_at);
+                pg.stop_at = meant.then_some(now + delay);
+            }
+            // What the supervisor has read it obeys.
+            Action::Recall => pg.stop_order = None,
             Action::SetReadOnly => pg.read_only = true,
             Action::Tune { on } => pg.tuned = *on,
             _ => {}
@@ -213,7 +220,10 @@ fn failed(action: &Action, failure: ProbeFailure) -> Answer {
 /// For the pooler's books: whether an order goes through the control session.
 #[must_use]
 pub fn by_control(action: &Action) -> bool {
-    !matches!(action, Action::EndConflictingReads | Action::ReadPosition | Action::AwaitPromoted)
+    !matches!(
+        action,
+        Action::EndConflictingReads | Action::ReadPosition | Action::AwaitPromoted | Action::Checkpoint
+    )
 }
 
 /// An order's number in the log.

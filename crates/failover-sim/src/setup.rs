@@ -19,6 +19,9 @@ pub const PEACE: u64 = 25_000_000;
 /// When the run is over: the cluster has had time to converge.
 pub const END: u64 = 75_000_000;
 
+/// Mixed into the seed of the operator's own choices.
+const OPERATOR: u64 = 0x5317_C04E;
+
 /// Clients that write.
 const CLIENTS: usize = 3;
 
@@ -47,7 +50,27 @@ pub fn world(seed: u64, fault: Fault) -> World {
     world.oracle.asynchronous = asynchronous;
     world.oracle.forbid_promotion = calm;
     plan(&mut world, drawn);
+    if !calm {
+        plan_operator(&mut world, seed);
+    }
     world
+}
+
+/// An operator who switches over, in most worlds, in the middle of the faults and after them. Drawn apart from all else, so that a seed's faults are what they are without it.
+fn plan_operator(world: &mut World, seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed ^ OPERATOR);
+    for node in &mut world.nodes {
+        node.supervised = rng.random_range(0..5) > 0;
+    }
+    if rng.random_bool(0.4) {
+        return;
+    }
+    let nodes = world.nodes.len();
+    for _ in 0..rng.random_range(1..=5) {
+        let at = rng.random_range(3_000_000..PEACE + 10_000_000);
+        let to = rng.random_bool(0.5).then(|| rng.random_range(0..nodes));
+        world.at(at, Happening::Switchover { to, force: rng.random_bool(0.4) });
+    }
 }
 
 fn plan(world: &mut World, drawn: Vec<faults::Fault>) {

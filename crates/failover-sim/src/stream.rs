@@ -32,6 +32,10 @@ impl World {
             self.say(|| format!("node {node} is up"));
         }
         let Some(pg) = self.nodes.get_mut(node).filter(|p| p.lives()) else { return };
+        if pg.stop_at.is_some_and(|at| now >= at) && !pg.in_recovery {
+            self.stop_cleanly(node);
+            return;
+        }
         if pg.in_recovery {
             pg.replay();
             self.promotion(node);

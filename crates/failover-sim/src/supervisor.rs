@@ -10,6 +10,9 @@ use crate::world::{Happening, World};
 /// How often it looks, microseconds.
 const INTERVAL: u64 = 500_000;
 
+/// So long a stopped primary waits for another to be promoted, microseconds.
+const STOPPED_PATIENCE: u64 = 30_000_000;
+
 impl World {
     /// All supervisors look.
     pub fn supervise(&mut self) {
@@ -32,6 +35,9 @@ impl World {
 
     fn supervise_node(&mut self, node: usize) {
         let now = self.now;
+        if self.after_stop(node) {
+            return;
+        }
         let wait = self.rng.random_range(500_000..3_000_000);
         let rewinds = self.peace || self.rng.random_range(0..10) > 0;
         let primary = self.newest_primary(node).filter(|p| *p != node);
@@ -59,6 +65,36 @@ impl World {
         }
     }
 
+    /// `pg_ctl stop -m fast` by an order of a switchover: the senders give their standbys all that there is, then it ends.
+    pub fn stop_cleanly(&mut self, node: usize) {
+        self.say(|| format!("supervisor of node {node} stops it"));
+        self.push_wal(node);
+        self.reset_peers(node);
+        let now = self.now;
+        if let Some(pg) = self.nodes.get_mut(node) {
+            pg.stop(false);
+            pg.ordered_down = Some(now);
+        }
+    }
+
+    /// A primary that was stopped by an order follows the one that took its place, or is started as it was when nobody did.
+    fn after_stop(&mut self, node: usize) -> bool {
+        let now = self.now;
+        let Some(at) = self.nodes.get(node).and_then(|p| p.ordered_down) else { return false };
+        let timeline = self.nodes.get(node).map_or(0, |p| p.timeline);
+        let newer = |p: &usize| self.nodes.get(*p).is_some_and(|p| p.timeline > timeline);
+        if let Some(primary) = self.newest_primary(node).filter(newer) {
+            self.rejoin(node, Some(primary), true);
+        } else if now.saturating_sub(at) >= STOPPED_PATIENCE {
+            self.say(|| format!("supervisor of node {node} starts it as it was"));
+            let takes = self.rng.random_range(200_000..1_000_000);
+            if let Some(pg) = self.nodes.get_mut(node) {
+                pg.start(now, takes);
+            }
+        }
+        true
+    }
+
     fn rejoin(&mut self, node: usize, primary: Option<usize>, rewinds: bool) {
         let now = self.now;
         let takes = self.rng.random_range(200_000..1_000_000);
@@ -80,6 +116,7 @@ impl World {
         }
         pg.in_recovery = true;
         pg.fence = None;
+        pg.stop_order = None;
         pg.read_only = false;
         pg.rejoin = None;
         pg.conninfo = to.map_or_else(String::new, |t| conninfo(&t, &pg.name));

@@ -186,6 +186,13 @@ pub enum Happening {
         /// It begins.
         begins: bool,
     },
+    /// The operator orders a switchover.
+    Switchover {
+        /// To this node; `None`: to the best.
+        to: Option<usize>,
+        /// With FORCE.
+        force: bool,
+    },
     /// All faults are over.
     Peace,
 }
@@ -336,6 +343,7 @@ impl World {
             Happening::ClientTick(client) => self.client_tick(client),
             Happening::SupervisorTick => self.supervise(),
             Happening::FaultTick { fault, begins } => self.fault_tick(fault, begins),
+            Happening::Switchover { to, force } => self.order_switchover(to, force),
             Happening::Peace => self.make_peace(),
         }
         true

@@ -9,7 +9,7 @@ const FOUND: [(Fault, u64); 6] = [
     (Fault::ElectLeast, 80),
     (Fault::IgnoreLife, 1),
     (Fault::WithoutRow("suspect.alive"), 1),
-    (Fault::WithoutRow("suspect.found"), 122),
+    (Fault::WithoutRow("suspect.found"), 176),
     (Fault::WithoutRow("follow.upkeep"), 6),
     (Fault::WithoutRow("upkeep.next"), 6),
 ];

@@ -34,6 +34,7 @@ use crate::event::Path;
 use crate::fence::FenceRecord;
 use crate::members::{Members, SyncNames};
 use crate::sample::Sample;
+use crate::stop::StopOrder;
 
 /// The two integers of the advisory lock that is a vote: `pg_try_advisory_lock(4810324, 1)` in database
 /// `postgres`. Fixed and documented, so that an operator finds it in `pg_locks` and every Howdah means the same.
@@ -135,6 +136,18 @@ pub enum Action {
     /// **(control)** A former primary of an older epoch: `default_transaction_read_only = on`, reload, and
     /// `pg_terminate_backend` for all client backends except control sessions. Answer: [`Done::Written`].
     SetReadOnly,
+    /// **(second)** `CHECKPOINT`, so that the clean stop that follows has little to write. A role that may not do that is
+    /// no obstacle: the machine goes on without. Answer: [`Done::Written`].
+    Checkpoint,
+    /// **(control)** `howdah.switchover = order` (its `Display`), reload: the supervisor beside this primary stops it
+    /// cleanly. Answer: [`Done::Written`] when the setting is in force; that it stops is seen by the probes.
+    Stop {
+        /// What the supervisor reads.
+        order: StopOrder,
+    },
+    /// **(control)** `howdah.switchover` is emptied, reload: the order to stop is withdrawn. A supervisor that has read it
+    /// already obeys all the same. Answer: [`Done::Written`].
+    Recall,
     /// **(control)** `on`: `wal_retrieve_retry_interval = '200ms'`, `wal_receiver_timeout = '1s'`; off: both are reset.
     /// Reload. Answer: [`Done::Written`].
     Tune {
@@ -164,6 +177,9 @@ impl Action {
             Action::Undo { .. } => "undo",
             Action::ClearFence => "clear fence",
             Action::SetReadOnly => "set read only",
+            Action::Checkpoint => "checkpoint",
+            Action::Stop { .. } => "stop",
+            Action::Recall => "recall",
             Action::Tune { .. } => "tune",
         }
     }

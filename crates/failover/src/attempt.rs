@@ -35,13 +35,28 @@ impl Promotion {
     }
 }
 
+/// What is particular to a switchover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// The primary that is left.
+    pub(crate) primary: NodeId,
+    /// Goes on without a supervisor and with transactions open.
+    pub(crate) force: bool,
+    /// The primary was ordered to stop.
+    pub(crate) ordered: bool,
+    /// It was seen to have stopped after that.
+    pub(crate) stopped: bool,
+}
+
 /// One failover under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     /// Its number on this pooler.
     pub(crate) number: u64,
-    /// When it began to take votes.
-    pub(crate) began: Time,
+    /// A switchover.
+    pub(crate) planned: Option<Planned>,
+    /// Since when its fence is proven.
+    pub(crate) fenced_at: Option<Time>,
     /// By the operator's command: goes on though the primary answers.
     pub(crate) manual: bool,
     /// The node to promote by the operator's command.
@@ -70,10 +85,11 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// One that has gathered nothing.
-    pub(crate) fn new(number: u64, began: Time, timeline: u32) -> Attempt {
+    pub(crate) fn new(number: u64, timeline: u32) -> Attempt {
         Attempt {
             number,
-            began,
+            planned: None,
+            fenced_at: None,
             manual: false,
             wanted: None,
             timeline,

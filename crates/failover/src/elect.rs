@@ -88,7 +88,7 @@ impl Machine {
     }
 
     /// Whether the settings and the node itself allow it.
-    fn may_be_promoted(&self, id: NodeId) -> bool {
+    pub(crate) fn may_be_promoted(&self, id: NodeId) -> bool {
         let wanted = self.attempt.as_ref().and_then(|a| a.wanted) == Some(id);
         let barred = self.node_spec(id).is_none_or(|n| n.nofailover) && !wanted;
         !barred && self.facts.sample(id).is_some_and(|s| !s.delayed && s.in_recovery)

@@ -54,6 +54,14 @@ pub enum Command {
         /// The node to promote; `None`: the machine elects.
         to: Option<NodeId>,
     },
+    /// `SWITCHOVER cluster [TO node] [FORCE]`: the planned change. Work is held, the primary drained and stopped cleanly by
+    /// its supervisor, then another is promoted. What does not succeed in its time is put back.
+    Switchover {
+        /// The node to promote; `None`: the machine elects.
+        to: Option<NodeId>,
+        /// Go on where no supervisor answers, and where transactions do not end in time.
+        force: bool,
+    },
     /// Maintenance mode: no automatic failover while on.
     Maintenance(bool),
     /// After a halt: look anew.

@@ -32,6 +32,7 @@ impl Machine {
             Guard::PrimaryAnswers => self.primary_answers(),
             Guard::PrimaryFound => self.reign.is_none() && self.found().is_some(),
             Guard::OperatorAsks => matches!(self.command, Some(Command::Failover { .. })),
+            Guard::OperatorSwitches => matches!(self.command, Some(Command::Switchover { .. })),
             Guard::OperatorResumes => self.command == Some(Command::Resume),
             Guard::Dead => self.automatic() && self.dead() && self.refusal(None).is_none(),
             Guard::UpkeepDue => self.upkeep_due(),
@@ -77,8 +78,15 @@ impl Machine {
             Guard::PromotionInDoubt => {
                 attempt.promotion != Promotion::NotAsked && (self.votes_gone() || self.newer_primary())
             }
+            Guard::Prepared => idle && self.prepared(),
+            Guard::Drained => self.drained() && self.supervised(),
+            Guard::DrainedAlone => self.drained() && self.forced() && !self.supervised(),
+            Guard::DrainLate => self.in_state_for(self.spec.limits.drain_timeout),
+            Guard::PrimaryStopped => self.primary_stopped(),
+            Guard::StopRefused => self.stop_refused(),
+            Guard::StopLate => self.in_state_for(self.spec.limits.stop_timeout),
             Guard::ElectedRestarted => self.elected_restarted(),
-            Guard::PromotionLate => self.now.since(self.entered) >= self.spec.limits.promote_timeout,
+            Guard::PromotionLate => self.in_state_for(self.spec.limits.promote_timeout),
             _ => false,
         }
     }
@@ -219,7 +227,9 @@ impl Machine {
     /// The next voter to ask, in the order of the node list.
     pub(crate) fn next_voter(&self) -> Option<NodeId> {
         let attempt = self.attempt.as_ref()?;
-        let voters = self.electorate()?.voters;
+        // A switchover changes settings of the primary too: its vote is the first.
+        let primary = attempt.planned.map(|p| p.primary);
+        let voters = primary.into_iter().chain(self.electorate()?.voters);
         voters.into_iter().find(|v| !attempt.asked.contains(v) && self.can_vote(*v))
     }
 
@@ -239,8 +249,9 @@ impl Machine {
 
     fn votes_confirmed(&self) -> bool {
         let held = |o: &crate::tasks::Outcome| *o == Ok(Done::Vote(true));
-        let confirmed: BTreeSet<NodeId> =
+        let mut confirmed: BTreeSet<NodeId> =
             self.tasks.results_of("check vote").filter(|(_, o)| held(o)).map(|(id, _)| id).collect();
+        self.count_stopped(&mut confirmed);
         let elected = self.attempt.as_ref().and_then(|a| a.elected);
         self.enough(&confirmed) && elected.is_some_and(|e| confirmed.contains(&e))
     }
@@ -248,8 +259,9 @@ impl Machine {
     /// Asynchronous clusters wait the leases of other poolers out (FAILOVER_PROTOCOL.md §7).
     fn leases_are_out(&self) -> bool {
         let asynchronous = self.electorate().is_none_or(|e| e.asynchronous);
-        let began = self.attempt.as_ref().map_or(self.now, |a| a.began);
-        !asynchronous || self.now.since(began) >= self.spec.limits.primary_lease
+        // Until the fence was proven a standby could renew another pooler's lease.
+        let fenced = self.attempt.as_ref().and_then(|a| a.fenced_at).unwrap_or(self.now);
+        !asynchronous || self.now.since(fenced) >= self.spec.limits.primary_lease
     }
 
     fn promotion_refused(&self) -> bool {

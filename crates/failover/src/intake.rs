@@ -58,17 +58,24 @@ impl Machine {
         match command {
             Command::Maintenance(on) => self.maintenance = on,
             Command::Resume => self.command = Some(command),
-            Command::Failover { to } => match self.refusal(to) {
-                Some(why) => {
-                    self.sentence = format!("FAILOVER is refused: {why}");
-                    self.refused = Some(self.sentence.clone());
-                }
-                None => {
-                    // It may have to wait for a change that is under way, and is no refusal meanwhile.
-                    self.sentence = "the operator has ordered a failover".to_owned();
-                    self.command = Some(command);
-                }
-            },
+            Command::Switchover { to, force } => self.take_order(command, self.switchover_refusal(to, force)),
+            Command::Failover { to } => self.take_order(command, self.refusal(to)),
+        }
+    }
+
+    fn take_order(&mut self, command: Command, refusal: Option<String>) {
+        let planned = matches!(command, Command::Switchover { .. });
+        let (verb, what) = if planned { ("SWITCHOVER", "switchover") } else { ("FAILOVER", "failover") };
+        match refusal {
+            Some(why) => {
+                self.sentence = format!("{verb} is refused: {why}");
+                self.refused = Some(self.sentence.clone());
+            }
+            None => {
+                // It may have to wait for a change that is under way, and is no refusal meanwhile.
+                self.sentence = format!("the operator has ordered a {what}");
+                self.command = Some(command);
+            }
         }
     }
 

@@ -78,6 +78,11 @@ impl Machine {
     fn plan_marks(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id)?;
         let name = self.name(id);
+        if sample.stop_ordered {
+            // Or a supervisor that comes later might find it.
+            let why = format!("{name} has an order to stop of a switchover that has ended");
+            return Some(Job::new(why, [id]).then(id, Action::Recall));
+        }
         if let Some(record) = &sample.fence {
             return self.plan_mark(id, (record, sample), primary);
         }

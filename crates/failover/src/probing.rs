@@ -176,7 +176,9 @@ impl Machine {
 
     /// Whether answers are wanted soon.
     fn hurried(&self) -> bool {
-        !matches!(self.state, State::Follow | State::Upkeep | State::Halted) && self.suspect_since.is_some()
+        self.state == State::Drain
+            || !matches!(self.state, State::Follow | State::Upkeep | State::Halted)
+                && self.suspect_since.is_some()
     }
 
     /// After so long a probe without an answer is lost.

@@ -18,6 +18,7 @@ impl Machine {
         self.records.push(FailoverRecord {
             started,
             why,
+            planned: false,
             who: if manual { "operator" } else { "automatic" }.to_owned(),
             from: self.reign.as_ref().map(|r| r.node),
             to: None,
@@ -27,6 +28,16 @@ impl Machine {
         });
         if self.records.len() > MAX_RECORDS {
             self.records.remove(0);
+        }
+    }
+
+    /// A switchover begins.
+    pub(crate) fn open_switchover(&mut self) {
+        self.open_record(true);
+        if let Some(record) = self.open() {
+            record.planned = true;
+            record.why = "the operator has ordered a switchover".to_owned();
+            record.steps.clear();
         }
     }
 
@@ -69,6 +80,7 @@ impl Machine {
         let record = FailoverRecord {
             started: self.now,
             why,
+            planned: false,
             who: "someone else".to_owned(),
             from: None,
             to: Some(id),
@@ -114,7 +126,7 @@ impl Machine {
     /// Why work for the primary waits; `None` when it does not.
     pub(crate) fn held_because(&self) -> Option<String> {
         match self.state {
-            State::Follow | State::Settle => None,
+            State::Follow | State::Settle | State::Prepare => None,
             State::Upkeep if self.reign.is_some() => None,
             State::Suspect => Some(self.why_not_yet()),
             State::Start | State::Upkeep => Some(self.why_untrusted()),

@@ -15,6 +15,12 @@ pub enum State {
     Upkeep,
     /// The primary did not answer; work is held and evidence gathered.
     Suspect,
+    /// A switchover takes the locks while work goes on.
+    Prepare,
+    /// New work is held, transactions end, the standbys receive everything.
+    Drain,
+    /// The supervisor stops the primary.
+    Stop,
     /// Taking the locks.
     Vote,
     /// Stopping the receivers.
@@ -48,6 +54,9 @@ impl State {
             State::Follow => "follow",
             State::Upkeep => "upkeep",
             State::Suspect => "suspect",
+            State::Prepare => "prepare",
+            State::Drain => "drain",
+            State::Stop => "stop",
             State::Vote => "vote",
             State::Fence => "fence",
             State::Elect => "elect",
@@ -82,6 +91,23 @@ pub enum Guard {
     PrimaryFound,
     /// The operator has ordered a failover, and it is possible.
     OperatorAsks,
+    /// The operator has ordered a switchover, and it is possible.
+    OperatorSwitches,
+    /// Everyone was asked: the primary's vote and a quorum of votes are held.
+    Prepared,
+    /// The primary has no transaction and a standby has everything; or the time is over and the operator forces it. Its
+    /// supervisor answers.
+    Drained,
+    /// The same, no supervisor answers, and the operator forces it.
+    DrainedAlone,
+    /// The time for the drain has run out.
+    DrainLate,
+    /// The primary has stopped.
+    PrimaryStopped,
+    /// The order to stop could not be given.
+    StopRefused,
+    /// The time for the stop has run out.
+    StopLate,
     /// The evidence says dead, Howdah promotes here, and a quorum can be reached.
     Dead,
     /// Settings of some node are to be changed.
@@ -151,6 +177,12 @@ pub enum Act {
     LookAnew,
     /// Begin a failover.
     BeginAttempt,
+    /// Begin a switchover: a checkpoint while work goes on.
+    BeginSwitchover,
+    /// Order the supervisor to stop the primary; from now on everyone is asked often.
+    StopPrimary,
+    /// The primary is gone: fence every node whose vote is held.
+    FenceStopped,
     /// Ask for the next lock.
     LockNext,
     /// Fence every node whose vote is held.
@@ -221,6 +253,7 @@ pub const ROWS: &[Row] = rows! {
     "follow.diverged": Follow, Diverged => Halted, Halt, "two nodes are out of recovery in one timeline: their histories differ and no program may choose";
     "follow.newer": Follow, NewerPrimary => Start, LookAnew, "a node is out of recovery in a newer epoch";
     "follow.manual": Follow, OperatorAsks => Vote, BeginAttempt, "the operator has ordered a failover";
+    "follow.switchover": Follow, OperatorSwitches => Prepare, BeginSwitchover, "the operator has ordered a switchover: votes are taken while work goes on";
     "follow.suspect": Follow, PrimaryFails => Suspect, Suspect, "the primary does not answer: new work is held";
     "follow.upkeep": Follow, UpkeepDue => Upkeep, BeginJob, "settings of a node are to be changed";
 
@@ -236,6 +269,26 @@ pub const ROWS: &[Row] = rows! {
     "suspect.alive": Suspect, PrimaryAnswers => Follow, Release, "a false alarm: the primary answers, and work goes on";
     "suspect.manual": Suspect, OperatorAsks => Vote, BeginAttempt, "the operator has ordered a failover";
     "suspect.dead": Suspect, Dead => Vote, BeginAttempt, "the primary is dead or cut off, and a quorum of its standbys can be reached";
+
+    "prepare.newer": Prepare, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "prepare.fails": Prepare, PrimaryFails => CallOff, Undo, "the primary does not answer: that is for a failover";
+    "prepare.missed": Prepare, VoteMissed => CallOff, Undo, "a vote is held by someone else";
+    "prepare.next": Prepare, VoteNext => Prepare, LockNext, "the next vote in the order of the node list";
+    "prepare.held": Prepare, Prepared => Drain, Nothing, "the votes are held: new work waits while the primary is drained";
+    "prepare.short": Prepare, Idle => CallOff, Undo, "too few votes";
+
+    "drain.newer": Drain, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "drain.fails": Drain, PrimaryFails => CallOff, Undo, "the primary does not answer: that is for a failover";
+    "drain.lost": Drain, VotesLost => CallOff, Undo, "votes are lost";
+    "drain.done": Drain, Drained => Stop, StopPrimary, "the primary is drained: its supervisor is to stop it";
+    "drain.alone": Drain, DrainedAlone => Fence, FenceAll, "the primary is drained, nobody can stop it, and the operator forces it";
+    "drain.late": Drain, DrainLate => CallOff, Undo, "transactions did not end, or no standby had everything, in time";
+
+    "stop.newer": Stop, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "stop.lost": Stop, VotesLost => CallOff, Undo, "votes are lost";
+    "stop.done": Stop, PrimaryStopped => Fence, FenceStopped, "the primary has stopped";
+    "stop.refused": Stop, StopRefused => CallOff, Undo, "the order to stop could not be given to the primary";
+    "stop.late": Stop, StopLate => CallOff, Undo, "the primary was not stopped in time";
 
     "vote.alive": Vote, PrimaryAnswers => CallOff, Undo, "the primary answers again";
     "vote.newer": Vote, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";

@@ -108,6 +108,12 @@ pub struct Sample {
     /// `default_transaction_read_only` of the system-wide settings (`pg_settings.reset_val`), so that the
     /// probing session's own value does not matter.
     pub read_only: bool,
+    /// Out of recovery: client backends that are in a transaction or run a statement, the control plane's excepted.
+    pub busy: u32,
+    /// The supervisor beside this server has a session on it (`application_name` [`crate::stop::SUPERVISOR`]).
+    pub supervised: bool,
+    /// `howdah.switchover` is set.
+    pub stop_ordered: bool,
     /// `wal_retrieve_retry_interval` and `wal_receiver_timeout` have Howdah's values
     /// (FAILOVER_PROTOCOL.md §1).
     pub tuned: bool,

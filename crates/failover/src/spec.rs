@@ -69,6 +69,12 @@ pub struct Limits {
     pub action_timeout: Duration,
     /// A receiver is gone this long after the fence was set, or the node does not count.
     pub fence_timeout: Duration,
+    /// A switchover waits so long for the primary's transactions to end and its standbys to have everything.
+    pub drain_timeout: Duration,
+    /// No transaction was seen for so long after new work is held: then none is on its way any more.
+    pub drain_quiet: Duration,
+    /// A primary that is to be stopped is gone within this, or the switchover is called off.
+    pub stop_timeout: Duration,
     /// A promoted node is out of recovery within this, or the failover halts (it replays what it received first).
     pub promote_timeout: Duration,
     /// A lost result of an action is asked for again so many times.
@@ -98,6 +104,9 @@ impl Default for Limits {
             restart_grace: ms(2_000),
             action_timeout: ms(1_000),
             fence_timeout: ms(2_000),
+            drain_timeout: ms(5_000),
+            drain_quiet: ms(50),
+            stop_timeout: ms(10_000),
             promote_timeout: ms(30_000),
             action_retries: 3,
             primary_lease: ms(2_000),

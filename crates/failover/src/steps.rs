@@ -26,6 +26,9 @@ impl Machine {
             Act::LookAnew => self.look_anew(),
             Act::Release => self.suspect_since = None,
             Act::BeginAttempt => self.begin_attempt(),
+            Act::BeginSwitchover => self.begin_switchover(),
+            Act::StopPrimary => self.stop_primary(),
+            Act::FenceStopped => self.fence_stopped(),
             Act::LockNext => self.lock_next(),
             Act::FenceAll => self.fence_all(),
             Act::Remedy => self.remedy(),
@@ -51,6 +54,7 @@ impl Machine {
         let retries = limits.action_retries;
         let polls = limits.promote_timeout.as_micros() / limits.action_timeout.as_micros().max(1);
         let limit = match action {
+            Action::Checkpoint => Limit { within: limits.promote_timeout, retries: 0 },
             Action::Fence { .. } => Limit { within: limits.fence_timeout, retries: 1 },
             Action::ReadPosition => Limit { within: limits.promote_timeout, retries: 0 },
             // Asked for again only after the votes were checked again.
@@ -124,7 +128,7 @@ impl Machine {
         self.tasks.clear();
         let timeline = self.reign.as_ref().map(|r| r.epoch.timeline);
         let newest = self.facts.iter().filter_map(|(_, f)| f.live()).map(|s| s.timeline).max();
-        let mut attempt = Attempt::new(self.attempts, self.now, timeline.or(newest).unwrap_or(1));
+        let mut attempt = Attempt::new(self.attempts, timeline.or(newest).unwrap_or(1));
         if let Some(Command::Failover { to }) = self.command.take() {
             attempt.manual = true;
             attempt.wanted = to;
@@ -141,7 +145,7 @@ impl Machine {
         self.order(next, Action::Lock);
     }
 
-    fn fence_all(&mut self) {
+    pub(crate) fn fence_all(&mut self) {
         self.tasks.clear();
         let votes: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.votes.iter().copied()).collect();
         for id in votes {
@@ -179,6 +183,9 @@ impl Machine {
 
     fn read_positions(&mut self) {
         self.tasks.clear();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.fenced_at = Some(self.now);
+        }
         let fenced: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.fenced.iter().copied()).collect();
         for id in fenced {
             self.order(id, Action::ReadPosition);
@@ -204,7 +211,8 @@ impl Machine {
     fn check_votes(&mut self) {
         self.tasks.clear();
         let votes: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.votes.iter().copied()).collect();
-        for id in votes {
+        let stopped = self.stopped();
+        for id in votes.into_iter().filter(|id| Some(*id) != stopped) {
             self.order(id, Action::CheckVote);
         }
     }
@@ -232,7 +240,9 @@ impl Machine {
         let sample = (**sample).clone();
         self.tasks.clear();
         self.enthrone(elected, &sample);
-        self.promotions.push_back(self.now);
+        if attempt.planned.is_none() {
+            self.promotions.push_back(self.now);
+        }
         while self.promotions.front().is_some_and(|at| self.now.since(*at) > HOUR) {
             self.promotions.pop_front();
         }
@@ -267,6 +277,7 @@ impl Machine {
     fn undo(&mut self, row: &Row) {
         self.tasks.clear();
         let why = self.why_called_off(row);
+        self.recall();
         let Some(attempt) = &mut self.attempt else { return };
         attempt.called_off = Some(why);
         let records: Vec<(NodeId, FenceRecord)> = attempt
@@ -281,6 +292,10 @@ impl Machine {
     }
 
     fn back_off(&mut self) {
+        if self.suspect_since.is_none() {
+            // Of an order that was called off: that the primary answers is to be seen before work goes on.
+            self.suspect();
+        }
         self.unlock_votes();
         let why = self.attempt.take().and_then(|a| a.called_off).unwrap_or_default();
         self.close_record(FailoverOutcome::CalledOff(why));

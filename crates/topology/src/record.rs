@@ -53,6 +53,8 @@ pub struct FailoverRecord {
     pub why: String,
     /// Who started it: `automatic` or the operator's command.
     pub who: String,
+    /// A switchover: planned, with the primary alive.
+    pub planned: bool,
     /// The old primary.
     pub from: Option<NodeId>,
     /// The new primary, once elected.

@@ -38,6 +38,7 @@ fn a_failover_row_adds_its_steps() {
         started: Time::from_millis(1_000),
         why: "refused".into(),
         who: "automatic".into(),
+        planned: false,
         from: Some(NodeId(0)),
         to: None,
         epoch: Some(Epoch { system_id: 1, timeline: 2, began_at: Lsn(1) }),

@@ -150,12 +150,14 @@ pub(super) async fn change_primary(
     let topology = cluster.handle.topology();
     let node = |name: &str| topology.node_named(name).ok_or_else(|| ActionError::NoSuchNode(name.to_owned()));
     let to = change.to.map(node).transpose()?.map(|node| node.id);
-    if change.planned {
-        return Err(ActionError::Refused("a planned SWITCHOVER is not supported: use FAILOVER".to_owned()));
-    }
+    let (verb, order) = if change.planned {
+        ("SWITCHOVER", Command::Switchover { to, force: change.force })
+    } else {
+        ("FAILOVER", Command::Failover { to })
+    };
     let last = |records: &[FailoverRecord]| records.last().map(|record| record.started);
     let before = last(&cluster.handle.failovers());
-    let said = command(&cluster, Command::Failover { to }).await?;
+    let said = command(&cluster, order).await?;
     let begun = wait_until(pooler, |_| last(&cluster.handle.failovers()) != before);
     if tokio::time::timeout(BEGIN_TIMEOUT, begun).await.is_err() {
         return Err(ActionError::Refused(said));
@@ -169,9 +171,9 @@ pub(super) async fn change_primary(
     wait_until(pooler, |_| outcome() != FailoverOutcome::Running).await;
     match outcome() {
         FailoverOutcome::CalledOff(why) => {
-            Err(ActionError::Refused(format!("FAILOVER was called off: {why}")))
+            Err(ActionError::Refused(format!("{verb} was called off: {why}")))
         }
-        FailoverOutcome::Halted(why) => Err(ActionError::Refused(format!("FAILOVER has halted: {why}"))),
+        FailoverOutcome::Halted(why) => Err(ActionError::Refused(format!("{verb} has halted: {why}"))),
         FailoverOutcome::Running | FailoverOutcome::Promoted | FailoverOutcome::Adopted => Ok(()),
     }
 }

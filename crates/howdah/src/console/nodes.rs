@@ -171,7 +171,12 @@ fn failover_row(topology: &Topology, record: &FailoverRecord, moments: &Moments)
         cluster: topology.cluster.clone(),
         started: moments.wall(record.started),
         epoch: record.epoch.map_or(0, |epoch| epoch.timeline.into()),
-        kind: if followed { "followed" } else { "failover" }.to_owned(),
+        kind: match (followed, record.planned) {
+            (true, _) => "followed",
+            (false, true) => "switchover",
+            (false, false) => "failover",
+        }
+        .to_owned(),
         reason: why.map_or_else(|| record.why.clone(), |why| format!("{}; {outcome}: {why}", record.why)),
         decided_by: record.who.clone(),
         old_primary: name(topology, record.from),
