@@ -26,7 +26,6 @@ pub fn settings_markdown() -> String {
     not_yet::<Cluster>(&mut text, "clusters: ");
     not_yet::<ClusterNode>(&mut text, "nodes: ");
     text.push_str("- `auth_type`: cert, hba, ldap and pam are not there yet\n");
-    text.push_str("- `consistency`: monotonic and database are treated as session\n");
     text
 }
 

@@ -6,7 +6,7 @@ use crate::build::{EntryPlaces, Places};
 use crate::cluster::{Cluster, ClusterNode};
 use crate::config::Config;
 use crate::database::Database;
-use crate::keyword::{AuthType, Consistency, Failover, Target};
+use crate::keyword::{AuthType, Failover, Target};
 use crate::userlist;
 use crate::written::{Findings, Place};
 
@@ -102,17 +102,8 @@ fn describe_nodes(
     }
 }
 
-/// The levels of consistency that are not there yet are accepted, and said to be so.
-fn note_consistency(consistency: Option<Consistency>, places: &EntryPlaces, findings: &mut Findings) {
-    if let Some(level @ (Consistency::Monotonic | Consistency::Database)) = consistency {
-        let sentence = format!("consistency = {level} is not there yet: it is treated as session");
-        findings.note(places.of("consistency"), sentence);
-    }
-}
-
 fn check_cluster(cluster: &Cluster, places: &EntryPlaces, findings: &mut Findings) {
     let name = &cluster.name;
-    note_consistency(Some(cluster.consistency), places, findings);
     if !places.values.contains_key("nodes") {
         findings.error(&places.name, format!("cluster {name} needs nodes=host:port,…"));
     }
@@ -150,7 +141,6 @@ fn check_cluster(cluster: &Cluster, places: &EntryPlaces, findings: &mut Finding
 
 fn check_database(config: &Config, database: &Database, places: &EntryPlaces, findings: &mut Findings) {
     let name = &database.name;
-    note_consistency(database.consistency, places, findings);
     if let Some(cluster) = &database.cluster {
         if !config.clusters.contains_key(cluster) {
             findings.error(

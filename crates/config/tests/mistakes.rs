@@ -278,8 +278,7 @@ fn what_has_no_effect_yet_is_a_note_only_where_it_would_change_something() {
         ini(
             "[clusters]\nm = user=u nodes=a consistency=monotonic\n[databases]\nd = cluster=m state_tracking=off"
         ),
-        "f.ini:2:32: note: consistency = monotonic is not there yet: it is treated as session\n\
-         f.ini:4:15: note: state_tracking has no effect yet: session state is not replayed yet"
+        "f.ini:4:15: note: state_tracking has no effect yet: session state is not replayed yet"
     );
 }
 

@@ -133,7 +133,9 @@ impl Pooler {
         entry.learn_welcome(&key.user, &server.parameters);
         let info = Arc::new(info);
         self.roll.add(login.server(), &info);
-        let conn = ServerConn { stream: server.stream, side, info, input: Vec::new(), output: Vec::new() };
+        let since = self.clock.now();
+        let (input, output) = (Vec::new(), Vec::new());
+        let conn = ServerConn { stream: server.stream, side, info, since, input, output };
         self.account(|account, now| account.login_succeeded(now, login, Box::new(conn)));
     }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use howdah_config::{Config, Database};
 use howdah_pool::{CloseReason, PoolId, PoolSettings};
 use howdah_protocol::frame::Limits;
-use howdah_session::{Consistency, PoolMode, ReadPolicy, RouteMode, SessionOptions, WithoutReplica};
+use howdah_session::{
+    Consistency, LastWrite, PoolMode, ReadPolicy, RouteMode, SessionOptions, WithoutReplica,
+};
 use howdah_topology::NodeId;
 
 use crate::client::info::Order;
@@ -172,6 +174,18 @@ impl Pooler {
         })
     }
 
+    /// The writes of all sessions of an entry's database, whichever entries they use; watched from now on if reads of
+    /// this policy must have seen them.
+    pub(crate) fn last_write(&self, name: &str, database: &Database, policy: &ReadPolicy) -> Arc<LastWrite> {
+        let cluster = database.cluster.clone().unwrap_or_default();
+        let dbname = database.dbname.clone().unwrap_or_else(|| name.to_owned());
+        let last_write = Arc::clone(self.last_writes.lock().entry((cluster, dbname)).or_default());
+        if policy.consistency == Consistency::Database {
+            last_write.watch(|| self.clock.now());
+        }
+        last_write
+    }
+
     /// Closes the clients of an entry, or all of them; consoles are spared.
     pub(crate) fn close_clients(&self, entry: Option<&str>, reason: &'static str) {
         for client in self.clients.all() {
@@ -262,8 +276,9 @@ pub(crate) fn routing(config: &Config, database: &Database, user: &str) -> Optio
         consistency: match routing.consistency {
             howdah_config::Consistency::Eventual => Consistency::Eventual,
             howdah_config::Consistency::Strong => Consistency::Strong,
-            // The stricter levels are not there yet; `session` is the nearest that is (docs/status.md).
-            _ => Consistency::Session,
+            howdah_config::Consistency::Session => Consistency::Session,
+            howdah_config::Consistency::Monotonic => Consistency::Monotonic,
+            howdah_config::Consistency::Database => Consistency::Database,
         },
         balance: match routing.balance {
             howdah_config::Balance::LeastLoaded => howdah_topology::Balance::LeastLoaded,

@@ -12,7 +12,7 @@ use howdah_config::Config;
 use howdah_controller::Clock;
 use howdah_pool::GroupId;
 use howdah_protocol::auth::{Credential, Entropy};
-use howdah_session::{SessionOptions, Shared, Vars};
+use howdah_session::{LastWrite, SessionOptions, Shared, Vars};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -68,6 +68,8 @@ pub(crate) struct Pooler {
     pub(crate) options: Interned<SessionOptions>,
     /// Clients that are logged in, by user.
     pub(crate) user_clients: Mutex<HashMap<Arc<str>, u32>>,
+    /// By cluster and server database.
+    pub(crate) last_writes: Mutex<HashMap<(String, String), Arc<LastWrite>>>,
     last_id: AtomicU64,
     process_secret: [u8; 32],
     pub(crate) secrets: Secrets,
@@ -116,6 +118,7 @@ impl Pooler {
             vars: Interned::default(),
             options: Interned::default(),
             user_clients: Mutex::default(),
+            last_writes: Mutex::default(),
             last_id: AtomicU64::new(0),
             process_secret: parts.process_secret,
             secrets: Secrets::default(),

@@ -73,6 +73,11 @@ impl Session {
         input: &[u8],
         to_client: &mut Vec<u8>,
     ) -> Result<ServerTurn, ServerFault> {
+        if server.is_replica
+            && let Some(routing) = &mut self.routing
+        {
+            routing.heard_replica(now);
+        }
         let run = Run::new(input);
         let (at, signal, boundary) = (0, Signal::None, false);
         let mut turn = Turn { session: self, server, shared, run, to_client, at, now, signal, boundary };
@@ -301,10 +306,11 @@ impl Turn<'_, '_> {
         if let Some(routing) = &mut self.session.routing {
             routing.forgive();
             if server.executed && !server.is_replica {
-                routing.touched_primary(self.now);
+                routing.touched_primary(self.now, server.wrote);
             }
         }
         server.executed = server.is_busy();
+        server.wrote &= server.executed;
         self.signal =
             if status != TransactionStatus::Idle && self.session.options.pool_mode == PoolMode::Statement {
                 Signal::TransactionRefused

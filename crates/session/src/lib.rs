@@ -9,9 +9,10 @@
 //! [`Session`] is what a client owns for as long as it is connected, [`ServerSide`] what travels with a server
 //! connection through the pool. Both see whole runs of frames; nothing here waits, and `now` is an argument.
 //! DESIGN.md sections 4 to 8 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
-//! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs` and `route.rs` (which node), `retry.rs`
+//! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs`, `route.rs` and `causal.rs` (which node), `retry.rs`
 //! (what runs again elsewhere), `local.rs` (when the server is gone) and `known.rs` (what needs no server).
 
+mod causal;
 mod downstream;
 mod error;
 mod known;
@@ -29,19 +30,20 @@ mod upstream;
 mod vars;
 
 #[cfg(test)]
+mod causal_tests;
+#[cfg(test)]
 mod prepared_tests;
 #[cfg(test)]
 mod vars_tests;
 
+pub use causal::{Consistency, LastWrite};
 pub use downstream::{ServerTurn, Signal};
 pub use error::{Fatal, ServerFault};
 pub use howdah_protocol::read::TransactionStatus;
 pub use local::Lost;
 pub use plan::Plan;
 pub use prepared::{Registry, Statement};
-pub use route::{
-    Chosen, Consistency, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context,
-};
+pub use route::{Chosen, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context};
 pub use server::ServerSide;
 pub use session::{Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
 pub use upstream::{ClientTurn, STREAM_FRAMES_ABOVE};

@@ -135,6 +135,7 @@ impl Session {
         let Some(routing) = self.routing.as_deref_mut() else { return Plan::Anywhere };
         routing.apply(batch.effects);
         (self.planned, self.planned_ends) = (length, batch.ends);
+        self.planned_writes = batch.effects.is_write_possible();
         if routing.wants_primary(batch.primary || batch.open) {
             Plan::Primary
         } else {

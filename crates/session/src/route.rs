@@ -3,10 +3,13 @@
 //! The only place that answers "which node"; it decides over a snapshot and keeps no connection. DESIGN.md
 //! sections 5 (routing) and 6 (reading your own writes).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_classifier::{Context, Effects, RouteSetting};
 use howdah_topology::{Balance, NodeId, ReplicaLimits, Time, Topology};
+
+use crate::causal::{Consistency, LastWrite, Seen};
 
 /// `target =` of a database entry, or `SET howdah.route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +20,6 @@ pub enum RouteMode {
     Primary,
     /// Everything to a replica.
     Replica,
-}
-
-/// `consistency =`: what a read on a replica must have seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consistency {
-    /// Nothing.
-    Eventual,
-    /// What this session wrote, and read on the primary.
-    Session,
-    /// Everything: reads go to the primary.
-    Strong,
 }
 
 /// `reads_without_replica =`.
@@ -65,8 +57,8 @@ pub struct Routing {
     pub(crate) context: Context,
     /// The session may own something that a replica does not see (DESIGN.md section 5).
     marked: bool,
-    /// When the last acknowledgement of something that counts as a write was received.
-    last_write: Option<Time>,
+    /// What its reads must not be older than.
+    seen: Seen,
     /// The next batch was refused by a replica.
     refused: bool,
 }
@@ -74,7 +66,18 @@ pub struct Routing {
 impl Routing {
     /// The routing of a new session.
     pub fn new(entry: RouteMode, policy: ReadPolicy, context: Context) -> Self {
-        Self { entry, set: None, policy, context, marked: false, last_write: None, refused: false }
+        Self { entry, set: None, policy, context, marked: false, seen: Seen::default(), refused: false }
+    }
+
+    /// The same in a database whose sessions' writes are kept together (`consistency = database`).
+    #[must_use]
+    pub fn with_database(mut self, database: Arc<LastWrite>) -> Self {
+        self.set_database(database);
+        self
+    }
+
+    pub(crate) fn set_database(&mut self, database: Arc<LastWrite>) {
+        self.seen.set_database(database);
     }
 
     /// The policy of the entry.
@@ -136,8 +139,27 @@ impl Routing {
     }
 
     /// Something ran on the primary and was acknowledged at `now`.
-    pub(crate) fn touched_primary(&mut self, now: Time) {
-        self.last_write = Some(now);
+    /// `wrote` unless it is proven to have only read.
+    pub(crate) fn touched_primary(&mut self, now: Time, wrote: bool) {
+        self.seen.primary(now, wrote);
+    }
+
+    /// A replica was heard of at `now`.
+    pub(crate) fn heard_replica(&mut self, now: Time) {
+        if self.policy.consistency == Consistency::Monotonic {
+            self.seen.replica(now);
+        }
+    }
+
+    /// A read goes to this replica: a `monotonic` session stays there.
+    pub(crate) fn settle(&mut self, node: NodeId) {
+        if self.policy.consistency == Consistency::Monotonic {
+            self.seen.settle(node);
+        }
+    }
+
+    pub(crate) fn unsettle(&mut self) {
+        self.seen.unsettle();
     }
 
     /// A replica refused the batch that comes next.
@@ -165,10 +187,7 @@ impl Routing {
         ReplicaLimits {
             max_lag_bytes: self.policy.max_lag_bytes,
             max_lag_time: self.policy.max_lag_time,
-            fresh_after: match self.policy.consistency {
-                Consistency::Eventual => None,
-                Consistency::Session | Consistency::Strong => self.last_write,
-            },
+            fresh_after: self.seen.needs(self.policy.consistency),
         }
     }
 }
@@ -183,6 +202,10 @@ pub fn context(utf8: bool) -> Context {
 pub enum Chosen {
     /// To this replica.
     Replica(NodeId),
+    /// To the replica that has shown the session what it read last, though it is not proven to have that any more.
+    /// Only by a connection that was there at this moment: one that outlived it proves that the replica has not
+    /// restarted in between, and so has not gone back. Else [`crate::Session::unsettle`], and choose again.
+    Stays(NodeId, Time),
     /// To the primary.
     Primary(NodeId),
 }
@@ -221,7 +244,17 @@ pub fn choose(
     if !read {
         return primary();
     }
-    let fresh = topology.routable_replicas(at.now, routing.limits());
+    let limits = routing.limits();
+    let fresh = topology.routable_replicas(at.now, limits);
+    if let Some(stay) = routing.seen.stays(routing.policy.consistency) {
+        if fresh.clone().any(|node| node.id == stay.node) {
+            return Ok(Chosen::Replica(stay.node));
+        }
+        let limits = ReplicaLimits { fresh_after: stay.fresh_after, ..limits };
+        if topology.routable_replicas(at.now, limits).any(|node| node.id == stay.node) {
+            return Ok(Chosen::Stays(stay.node, stay.since));
+        }
+    }
     if let Some(node) = routing.policy.balance.pick(fresh, at.ticket, load) {
         return Ok(Chosen::Replica(node));
     }

@@ -37,10 +37,14 @@ pub struct ServerSide {
     pub(crate) retry: Retry,
     /// Something was executed since the last ReadyForQuery, so the session has read or written here.
     pub(crate) executed: bool,
+    /// Something of that is not proven to have only read.
+    pub(crate) wrote: bool,
     /// The end of the transaction is in flight: if the server is lost now, nobody knows whether it committed.
     pub(crate) commit_in_flight: bool,
     /// The text of the unnamed statement may end a transaction.
     pub(crate) unnamed_ends: bool,
+    /// The unnamed statement is not proven to only read.
+    pub(crate) unnamed_writes: bool,
     /// A portal of this transaction may end it, or the batch's unnamed one.
     pub(crate) portal_ends: bool,
     /// A text that makes the server forget its prepared statements is in flight.
@@ -73,8 +77,10 @@ impl ServerSide {
             is_replica,
             retry: Retry::default(),
             executed: false,
+            wrote: false,
             commit_in_flight: false,
             unnamed_ends: false,
+            unnamed_writes: true,
             portal_ends: false,
             forgets: false,
             error_told: false,
@@ -195,8 +201,10 @@ impl ServerSide {
     pub(crate) fn begin(&mut self) {
         self.retry = Retry::default();
         self.executed = false;
+        self.wrote = false;
         self.commit_in_flight = false;
         self.unnamed_ends = false;
+        self.unnamed_writes = true;
         self.portal_ends = false;
         self.forgets = false;
         self.error_told = false;

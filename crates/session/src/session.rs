@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use howdah_classifier::Classifier;
 use howdah_protocol::frame::Limits;
+use howdah_topology::NodeId;
 
+use crate::causal::LastWrite;
 use crate::local::Broken;
 use crate::prepared::{ClientNames, Registry};
 use crate::request::Request;
@@ -88,6 +90,8 @@ pub struct Session {
     pub(crate) planned: usize,
     /// Whether a text among them may end a transaction.
     pub(crate) planned_ends: bool,
+    /// Whether something in it is not proven to only read.
+    pub(crate) planned_writes: bool,
     /// The pools whose servers may share prepared statements with this client's.
     pub(crate) scope: u64,
 }
@@ -106,6 +110,7 @@ impl Session {
             tally: Tally::default(),
             planned: 0,
             planned_ends: false,
+            planned_writes: false,
             scope: 0,
         }
     }
@@ -179,6 +184,20 @@ impl Session {
         }
     }
 
+    /// A read goes to this replica.
+    pub fn settle(&mut self, node: NodeId) {
+        if let Some(routing) = &mut self.routing {
+            routing.settle(node);
+        }
+    }
+
+    /// The replica that the session stayed on ([`crate::Chosen::Stays`]) may have restarted since.
+    pub fn unsettle(&mut self) {
+        if let Some(routing) = &mut self.routing {
+            routing.unsettle();
+        }
+    }
+
     /// The next `bytes` of the client are dropped, as far as they are there and as they come.
     pub fn ignore(&mut self, bytes: usize) {
         self.stream_left = bytes;
@@ -200,6 +219,13 @@ impl Session {
     pub fn set_routing(&mut self, mode: RouteMode, policy: ReadPolicy) {
         if let Some(routing) = &mut self.routing {
             routing.set_policy(mode, policy);
+        }
+    }
+
+    /// Where the writes of all sessions of the database are kept; the entry may lead to another one now.
+    pub fn set_database(&mut self, database: Arc<LastWrite>) {
+        if let Some(routing) = &mut self.routing {
+            routing.set_database(database);
         }
     }
 

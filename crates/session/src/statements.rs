@@ -148,6 +148,7 @@ impl Turn<'_, '_, '_> {
         };
         if name.is_empty() || !self.tracks_names() {
             self.server.portal_ends |= self.server.unnamed_ends;
+            self.server.wrote |= self.server.unnamed_writes;
             return Ok(self.extended(header, Request::Bind));
         }
         let Some(statement) = self.statement(name)? else { return Ok(self.stall()) };

@@ -59,9 +59,11 @@ impl Session {
             return false;
         }
         if self.is_planned(server) {
+            server.wrote |= self.planned_writes;
             return self.planned_ends;
         }
         let effects = self.classify(shared, text).effects;
+        server.wrote |= effects.is_write_possible();
         self.apply(effects);
         may_end(effects)
     }
@@ -78,15 +80,18 @@ impl Session {
             return false;
         }
         if self.is_planned(server) {
+            server.wrote |= self.planned_writes;
             return self.planned_ends;
         }
         let effects = self.verdict_of(shared, statement).effects;
+        server.wrote |= effects.is_write_possible();
         self.apply(effects);
         may_end(effects)
     }
 
     /// A text of which only the beginning is there: it may do anything.
-    pub(crate) fn note_unread(&mut self) -> bool {
+    pub(crate) fn note_unread(&mut self, server: &mut ServerSide) -> bool {
+        server.wrote = true;
         if let Some(routing) = &mut self.routing {
             routing.mark();
         }

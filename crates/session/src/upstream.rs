@@ -220,7 +220,7 @@ impl<'i> Turn<'_, 'i, '_> {
             b'H' => Ok(self.pass(header)),
             b'S' => Ok(self.sync(header)),
             b'F' => {
-                self.server.executed = true;
+                (self.server.executed, self.server.wrote) = (true, true);
                 self.server.batch_open = false;
                 self.server.requests.push(Request::FunctionCall);
                 Ok(self.pass(header))
@@ -277,7 +277,7 @@ impl<'i> Turn<'_, 'i, '_> {
             let text = body.strip_suffix(&[0]).unwrap_or(body);
             self.session.note(self.server, self.shared, text)
         } else {
-            self.session.note_unread()
+            self.session.note_unread(self.server)
         };
         self.server.commit_in_flight |= ends;
         self.server.executed = true;
@@ -321,15 +321,18 @@ impl<'i> Turn<'_, 'i, '_> {
         body: &[u8],
         (unnamed, whole): (bool, bool),
     ) -> Result<Next, Fatal> {
+        let wrote = std::mem::take(&mut self.server.wrote);
         let ends = if whole {
             let text = read::parse(body)?.query;
             self.session.note(self.server, self.shared, text)
         } else {
-            self.session.note_unread()
+            self.session.note_unread(self.server)
         };
         // Names that are not tracked may be bound at any time, so one that ends a transaction counts for all.
         let server = &mut *self.server;
         server.unnamed_ends = ends || (!unnamed && server.unnamed_ends);
+        server.unnamed_writes = server.wrote || (!unnamed && server.unnamed_writes);
+        server.wrote |= wrote;
         Ok(self.extended(header, Request::Parse { hidden: false, undo: Vec::new() }))
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use howdah_failover::Report;
 use howdah_pool::PoolId;
 use howdah_session::{Chosen, Moment, NoNode, Plan, choose};
-use howdah_topology::NodeId;
+use howdah_topology::{NodeId, Time};
 
 use super::Client;
 use super::end::End;
@@ -47,6 +47,8 @@ pub(super) struct Place {
     pool: PoolId,
     node: Option<NodeId>,
     is_replica: bool,
+    /// Only by a connection that was there at this moment ([`Chosen::Stays`]).
+    since: Option<Time>,
 }
 
 /// A server, which may have been idle for so long that it is to be checked first.
@@ -89,12 +91,25 @@ impl Client {
                 self.stale(lease, place.node);
                 continue;
             }
+            if !self.may_stay(place, &mut lease) {
+                lease.give_back();
+                return Err(Begun::Nowhere);
+            }
             if lease.check_due && self.pooler.config.load().settings.server_check_query.is_some() {
                 return Err(Begun::Found((place, lease)));
             }
             lease.conn().side.set_replica(place.is_replica);
             return Ok(Link::new(lease));
         }
+    }
+
+    /// Whether the connection will do for a session that stays on its replica; if not, it stays there no longer.
+    fn may_stay(&mut self, place: Place, lease: &mut Leased) -> bool {
+        let may = place.since.is_none_or(|since| lease.conn().since <= since);
+        if !may {
+            self.session.unsettle();
+        }
+        may
     }
 
     /// A connection that the server has closed, or said something on, while it was idle.
@@ -119,7 +134,7 @@ impl Client {
     /// Where the batch goes at this moment.
     fn place(&mut self, plan: Plan, waited: bool) -> Result<Place, NoNode> {
         let Some(cluster) = &self.entry.cluster else {
-            return Ok(Place { pool: self.pool_of(None), node: None, is_replica: false });
+            return Ok(Place { pool: self.pool_of(None), node: None, is_replica: false, since: None });
         };
         let Some(routing) = self.session.routing() else {
             return Err(NoNode::NoReplica);
@@ -133,15 +148,18 @@ impl Client {
             let pool = pools.iter().find(|(known, _)| *known == Some(node)).map(|(_, pool)| *pool);
             pool.map_or(0, |pool| self.pooler.account(|account, _| account.load(pool)))
         };
-        let (node, is_replica) = match choose(&topology, routing, read, at, load)? {
-            Chosen::Replica(node) => {
+        let chosen = choose(&topology, routing, read, at, load)?;
+        let (node, is_replica) = match chosen {
+            Chosen::Replica(node) | Chosen::Stays(node, _) => {
+                self.session.settle(node);
                 // Only reads take turns: a session that writes and reads by turns would else always get the same.
                 self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
                 (node, true)
             }
             Chosen::Primary(node) => (node, false),
         };
-        Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica })
+        let since = if let Chosen::Stays(_, since) = chosen { Some(since) } else { None };
+        Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica, since })
     }
 
     fn pool_of(&mut self, node: Option<NodeId>) -> PoolId {
@@ -163,6 +181,10 @@ impl Client {
                 Begun::Found(found) => Some(found),
             };
             let Some((place, mut lease)) = found else { return Ok(None) };
+            if !self.may_stay(place, &mut lease) {
+                lease.give_back();
+                continue;
+            }
             let query = self.pooler.config.load().settings.server_check_query.clone();
             if !self.meanwhile(is_usable(&mut lease, query)).await? {
                 self.stale(lease, place.node);
@@ -249,6 +271,10 @@ impl Client {
                 }
                 self.refuse(&no_node);
                 return Ok(None);
+            }
+            if matches!(no_node, NoNode::NotFresh) {
+                // What is waited for shows in a sample, and nobody here may have written since.
+                cluster.handle.note_write();
             }
             let mut changed = cluster.handle.changed();
             // An error means that the controller is gone with the whole pooler.

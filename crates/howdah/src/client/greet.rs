@@ -54,7 +54,8 @@ impl Newcomer {
         let routing = routing(&config, &database, &user).map(|(mode, policy)| {
             let utf8 = vars.get(0).is_none_or(is_utf8);
             let context = howdah_session::context(utf8);
-            Box::new(Routing::new(mode, policy, context))
+            let last_write = pooler.last_write(&entry.name, &database, &policy);
+            Box::new(Routing::new(mode, policy, context).with_database(last_write))
         });
         let options = pooler.options.share(session_options(&config, &database, &user).into());
         let welcome = entry.welcome(&server_user);

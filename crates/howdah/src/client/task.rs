@@ -120,7 +120,9 @@ impl Client {
         let options = session_options(&config, &database, &self.user);
         self.session.set_options(self.pooler.options.share(options.into()));
         if let Some((mode, policy)) = routing(&config, &database, &self.user) {
+            let last_write = self.pooler.last_write(&self.entry.name, &database, &policy);
             self.session.set_routing(mode, policy);
+            self.session.set_database(last_write);
         }
     }
 
