@@ -125,6 +125,34 @@ async fn a_write_makes_the_replicas_fresh() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switchover_that_cannot_be_is_refused_or_put_back() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = manage(&cluster).await;
+    wait_for_members(&cluster).await;
+    let order = |to, force| handle.command(Command::Switchover { to: Some(NodeId(to)), force });
+    let refused = order(1, false).await.unwrap_err().to_string();
+    assert!(refused.contains("no supervisor"), "{refused}");
+    let refused = order(0, true).await.unwrap_err().to_string();
+    assert!(refused.contains("is the primary already"), "{refused}");
+
+    // A transaction that does not end: the gate is opened again and the primary stays.
+    let primary = cluster.node(0);
+    let conninfo = format!("{} application_name=howdah_supervisor", primary.conninfo("postgres"));
+    let _supervisor = primary.connect_with(&conninfo).await.unwrap();
+    let open = primary.connect().await.unwrap();
+    open.batch_execute("BEGIN; CREATE TABLE t (i int)").await.unwrap();
+    wait_until("SWITCHOVER to be taken", PATIENCE, || async { order(1, false).await.is_ok() }).await.unwrap();
+    until(&handle, "new work is held", |t| t.gate != Gate::Open).await;
+    let after = until(&handle, "work goes on", is_open).await;
+    assert_eq!((after.primary, after.epoch.unwrap().timeline), (Some(NodeId(0)), 1));
+    let record = handle.failovers().pop().unwrap();
+    assert!(matches!(record.outcome, FailoverOutcome::CalledOff(_)), "{record:?}");
+    open.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(primary.value("SELECT count(*) FROM t").await.unwrap(), "0");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_replaced() {
     let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
     let handle = manage(&cluster).await;

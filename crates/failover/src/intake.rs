@@ -91,6 +91,8 @@ impl Machine {
         let trust = self.fault == Fault::TrustSetting;
         let Some(attempt) = &mut self.attempt else { return };
         match outcome {
+            // The primary that is being stopped ends its sessions.
+            Err(ActionError::SessionLost) if matches!(action, Action::Stop { .. }) => {}
             Err(ActionError::SessionLost) | Ok(Done::Vote(false)) => attempt.lose(node),
             Ok(Done::Locked { granted: true, .. }) => {
                 attempt.votes.insert(node);

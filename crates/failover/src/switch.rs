@@ -18,6 +18,9 @@ use crate::stop::StopOrder;
 impl Machine {
     /// Why no switchover can be begun now; `None`: it can.
     pub(crate) fn switchover_refusal(&self, to: Option<NodeId>, force: bool) -> Option<String> {
+        if let Some(reign) = self.reign.as_ref().filter(|r| to == Some(r.node)) {
+            return Some(format!("{} is the primary already", self.name(reign.node)));
+        }
         if let Some(why) = self.refusal(to) {
             return Some(why);
         }
@@ -25,9 +28,6 @@ impl Machine {
             return Some("the primary does not answer: use FAILOVER".to_owned());
         };
         let primary = self.name(reign.node);
-        if to == Some(reign.node) {
-            return Some(format!("{primary} is the primary already"));
-        }
         if let Some(to) = to.filter(|to| self.row_of(*to).is_none()) {
             return Some(format!("{} does not stream from the primary", self.name(to)));
         }
@@ -140,9 +140,17 @@ impl Machine {
         refused || matches!(self.evidence(), Evidence::Dead(_))
     }
 
+    /// A supervisor may be faster than the answer: a session that ended is a refusal only while the primary goes on.
     pub(crate) fn stop_refused(&self) -> bool {
-        let result = self.planned().and_then(|p| self.tasks.result(p.primary, "stop"));
-        matches!(result, Some(Err(ActionError::SessionLost | ActionError::Refused(_))))
+        let Some(primary) = self.planned().map(|p| p.primary) else { return false };
+        let lives = self.facts.node(primary).is_some_and(|f| f.answers_since(self.entered));
+        match self.tasks.result(primary, "stop") {
+            Some(Err(ActionError::Refused(_))) => true,
+            Some(Err(ActionError::SessionLost)) => {
+                lives && self.in_state_for(self.spec.limits.action_timeout)
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn fence_stopped(&mut self) {
