@@ -170,9 +170,7 @@ pub(super) async fn change_primary(
     };
     wait_until(pooler, |_| outcome() != FailoverOutcome::Running).await;
     match outcome() {
-        FailoverOutcome::CalledOff(why) => {
-            Err(ActionError::Refused(format!("{verb} was called off: {why}")))
-        }
+        FailoverOutcome::CalledOff(why) => Err(ActionError::Refused(format!("{verb} was called off: {why}"))),
         FailoverOutcome::Halted(why) => Err(ActionError::Refused(format!("{verb} has halted: {why}"))),
         FailoverOutcome::Running | FailoverOutcome::Promoted | FailoverOutcome::Adopted => Ok(()),
     }
