@@ -128,7 +128,8 @@ pub struct Server {
 /// [`ConnectError`] says who refused what.
 pub async fn connect(spec: &ConnectSpec) -> Result<Server, ConnectError> {
     let all = async {
-        let stream = open(&spec.address, &spec.tcp).await.map_err(ConnectError::Unreachable)?;
+        let stream = open(&spec.address, &spec.tcp).await.and_then(Stream::over_ring);
+        let stream = stream.map_err(ConnectError::Unreachable)?;
         let mut server = login(stream, spec).await?;
         if let Some(query) = &spec.connect_query {
             run(&mut server.stream, query.as_bytes()).await?;

@@ -1,11 +1,13 @@
-//! The socket of a server: TCP or Unix. Polled, not awaited, so that one task can own it together with the
+//! The socket of a server: TCP or Unix, over epoll or io_uring. Polled, not awaited, so that one task can own it together with the
 //! client's (DESIGN.md section 4; PERFORMANCE.md: `poll_read` clears readiness after a short read).
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use howdah_uring::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -16,20 +18,37 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// Either, over the thread's ring.
+    Ring(Socket),
 }
 
 impl Stream {
+    /// The same socket over the thread's ring, where there is one.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2), which takes the socket out of the runtime's hands.
+    pub fn over_ring(self) -> io::Result<Self> {
+        if !Socket::is_possible() {
+            return Ok(self);
+        }
+        let socket = match self {
+            Self::Tcp(stream) => OwnedFd::from(stream.into_std()?),
+            Self::Unix(stream) => OwnedFd::from(stream.into_std()?),
+            Self::Ring(_) => return Ok(self),
+        };
+        Socket::adopt(socket).map(Self::Ring).map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
     /// Reads into `buffer`; 0 bytes is the end.
     ///
     /// # Errors
     /// As the socket says.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut read = ReadBuf::new(buffer);
-        let done = match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
-        };
-        done.map_ok(|()| read.filled().len())
+        match self {
+            Self::Tcp(stream) => read_into(stream, cx, buffer),
+            Self::Unix(stream) => read_into(stream, cx, buffer),
+            Self::Ring(socket) => socket.poll_read(cx, buffer),
+        }
     }
 
     /// Writes some of `bytes`.
@@ -40,6 +59,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Ring(socket) => socket.poll_write(cx, bytes),
         }
     }
 
@@ -50,6 +70,7 @@ impl Stream {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Ring(socket) => return socket.has_unread(),
         };
         !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -59,6 +80,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::Unix(_) => None,
+            Self::Ring(socket) => socket.peer_addr().ok(),
         }
     }
 
@@ -67,6 +89,17 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Unix(_) => None,
+            Self::Ring(socket) => socket.local_addr().ok(),
         }
     }
+}
+
+/// Reads from a socket of the runtime's.
+fn read_into(
+    stream: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut read = ReadBuf::new(buffer);
+    Pin::new(stream).poll_read(cx, &mut read).map_ok(|()| read.filled().len())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use howdah::{Handle, Howdah};
 use howdah_config::Settings;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Flags, warn};
@@ -41,7 +42,7 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
         tracing::warn!("{note}");
     }
     raise_descriptor_limit();
-    let runtime = match runtime(settings.worker_threads) {
+    let (runtime, ring) = match runtime(&settings) {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("FATAL cannot start the runtime: {error}");
@@ -50,19 +51,38 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
     };
     let code = runtime.block_on(serve(loaded.config, file, &settings));
     runtime.shutdown_background();
+    // What was said to clients last goes out.
+    drop(ring);
     code
 }
 
 /// The runtime of this many workers; 0 chooses: half of the cores, since PostgreSQL or the clients often share the
 /// machine, and workers that wake each other for nothing cost more than they bring (on two cores one worker
 /// takes 0.14 waits a query, two take 0.9 waits and 0.4 futex calls).
-fn runtime(workers: u32) -> std::io::Result<tokio::runtime::Runtime> {
+fn runtime(settings: &Settings) -> std::io::Result<(Runtime, Option<howdah_uring::Guard>)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if workers == 0 { (cores / 2).max(1) } else { workers as usize };
-    if workers == 1 {
-        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let workers = match settings.worker_threads {
+        0 => (cores / 2).max(1),
+        workers => workers as usize,
+    };
+    if workers > 1 {
+        return Ok((Builder::new_multi_thread().worker_threads(workers).enable_all().build()?, None));
     }
-    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+    let runtime = Builder::new_current_thread().enable_all().on_thread_park(howdah_uring::turn).build()?;
+    if !settings.io_uring {
+        return Ok((runtime, None));
+    }
+    let ring = match howdah_uring::install() {
+        Ok(ring) => ring,
+        Err(error) => {
+            tracing::info!("io_uring cannot be used here ({error}), epoll is");
+            return Ok((runtime, None));
+        }
+    };
+    let entered = runtime.enter();
+    howdah_uring::attach()?;
+    drop(entered);
+    Ok((runtime, Some(ring)))
 }
 
 /// As many connections as the system lets us have.

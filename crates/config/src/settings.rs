@@ -258,6 +258,8 @@ keys! {
     http_listen: Option<String> as Name = None, START.own();
     /// Threads that serve connections; 0: half of the cores, at least one.
     worker_threads: u32 as Count<0, 1024> = 0, START.own();
+    /// Sockets over io_uring where the system allows it and one thread serves; off: epoll.
+    io_uring: bool as Switch = true, START.own();
     /// Track and replay session state outside session pooling, where neither database nor cluster says otherwise; howdah.toml has it on by default.
     state_tracking: bool as Switch = false, LIVE.own().not_yet(STATE_TRACKING);
     /// Form of the log lines.

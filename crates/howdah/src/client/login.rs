@@ -46,6 +46,7 @@ pub(crate) struct Asked {
 /// Serves a new connection to its end. `vouched`: the program itself has said which database and user it is.
 pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: Option<(String, String)>) {
     let Ok(peer) = stream.peer() else { return };
+    let Ok(stream) = stream.over_ring() else { return };
     let mut cancel_key = [0_u8; 8];
     if getrandom::fill(&mut cancel_key).is_err() {
         return;

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use howdah_uring::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -13,6 +15,8 @@ use tokio::net::{TcpStream, UnixStream};
 pub(crate) enum ClientStream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Either, over the thread's ring.
+    Ring(Socket),
     /// The other end is in this process; boxed, since it is the rare one.
     Pipe(Box<DuplexStream>),
 }
@@ -35,8 +39,9 @@ pub(crate) enum Peer {
 
 impl ClientStream {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut read = ReadBuf::new(buffer);
+        let mut read = ReadBuf::new(&mut *buffer);
         let done = match self {
+            Self::Ring(socket) => return socket.poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_read(cx, &mut read),
@@ -48,8 +53,22 @@ impl ClientStream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Ring(socket) => socket.poll_write(cx, bytes),
             Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
         }
+    }
+
+    /// The same socket over the thread's ring, where there is one.
+    pub(crate) fn over_ring(self) -> io::Result<Self> {
+        if !Socket::is_possible() {
+            return Ok(self);
+        }
+        let socket = match self {
+            Self::Tcp(stream) => OwnedFd::from(stream.into_std()?),
+            Self::Unix(stream) => OwnedFd::from(stream.into_std()?),
+            Self::Ring(_) | Self::Pipe(_) => return Ok(self),
+        };
+        Socket::adopt(socket).map(Self::Ring).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// A stream that is at its end: what is left behind when a socket is taken over.
@@ -65,6 +84,7 @@ impl ClientStream {
                 let credentials = stream.peer_cred()?;
                 Peer::Unix { pid: credentials.pid().unwrap_or(0), uid: credentials.uid() }
             }
+            Self::Ring(socket) => Peer::Tcp { peer: socket.peer_addr()?, local: socket.local_addr()? },
             Self::Pipe(_) => Peer::Pipe,
         })
     }

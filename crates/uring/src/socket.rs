@@ -1,0 +1,91 @@
+//! What a task has of a socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::driver::{self, Home};
+
+/// A connected stream socket whose reads and writes go through the thread's ring. Polled, not awaited.
+///
+/// It is of use on the thread that made it only: elsewhere every call fails. Dropping it closes the socket, after
+/// what was written has been handed to the kernel.
+#[derive(Debug)]
+pub struct Socket {
+    key: u32,
+    home: Arc<Home>,
+}
+
+impl Socket {
+    /// Takes over a connected socket.
+    ///
+    /// # Errors
+    /// The socket itself, when the thread has no ring ([`crate::install`]).
+    pub fn adopt(fd: OwnedFd) -> Result<Self, OwnedFd> {
+        driver::add(fd).map(|(home, key)| Self { key: key as u32, home })
+    }
+
+    /// Whether [`Socket::adopt`] works on this thread.
+    #[must_use]
+    pub fn is_possible() -> bool {
+        driver::is_installed()
+    }
+
+    /// Reads into `buffer`; 0 bytes is the end.
+    ///
+    /// # Errors
+    /// As recv(2); `NotConnected` on another thread.
+    pub fn poll_read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = driver::with(&self.home, |ring| ring.poll_read(self.key as usize, cx, buffer));
+        // The waker of before is dropped out here, where the ring is not borrowed.
+        read.map_or_else(elsewhere, |(read, _before)| read)
+    }
+
+    /// Takes some of `bytes` and sends them at the end of the turn. An error of an earlier write shows in a later
+    /// one.
+    ///
+    /// # Errors
+    /// As send(2); `NotConnected` on another thread.
+    pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = driver::with(&self.home, |ring| ring.poll_write(self.key as usize, cx, bytes));
+        written.map_or_else(elsewhere, |(written, _before)| written)
+    }
+
+    /// Whether there is something to read, the end and errors included. No system call but when the thread is out
+    /// of buffers.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        driver::with(&self.home, |ring| ring.has_unread(self.key as usize)).unwrap_or(true)
+    }
+
+    /// The address at the other end.
+    ///
+    /// # Errors
+    /// As getpeername(2); another family than IP.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        let peer = driver::with(&self.home, |ring| rustix::net::getpeername(ring.fd(self.key as usize)));
+        let peer = peer.unwrap_or(Err(rustix::io::Errno::NOTCONN))?;
+        Ok(peer.ok_or(rustix::io::Errno::NOTCONN)?.try_into()?)
+    }
+
+    /// Our own address.
+    ///
+    /// # Errors
+    /// As getsockname(2); another family than IP.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let local = driver::with(&self.home, |ring| rustix::net::getsockname(ring.fd(self.key as usize)));
+        Ok(local.unwrap_or(Err(rustix::io::Errno::NOTCONN))?.try_into()?)
+    }
+}
+
+fn elsewhere() -> Poll<io::Result<usize>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        driver::close(&self.home, self.key);
+    }
+}
