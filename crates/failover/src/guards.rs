@@ -125,6 +125,9 @@ impl Machine {
     }
 
     /// Nodes that answer and are out of recovery, of this system and no older epoch than known, newest timeline first.
+    /// What is known is what we have published, and, so that a pooler without memory knows it as well, what any node
+    /// that answers has seen: the quorum of [`votes::followed_as_of`] says that nobody *can* have promoted another, and
+    /// a node in a newer timeline that somebody *has*.
     fn primaries(&self) -> Vec<(NodeId, &NodeFacts)> {
         let mut all: Vec<(NodeId, &NodeFacts)> = self
             .facts
@@ -133,12 +136,19 @@ impl Machine {
                 f.live().is_some_and(|s| {
                     let known =
                         self.epoch.is_none_or(|e| e.system_id == s.system_id && e.timeline <= s.timeline);
-                    !s.in_recovery && known
+                    !s.in_recovery && known && !self.is_outdated(s)
                 })
             })
             .collect();
         all.sort_by_key(|(id, f)| (std::cmp::Reverse(f.sample.as_ref().map(|s| s.timeline)), *id));
         all
+    }
+
+    /// Whether some node that answers is in a newer timeline of the same system.
+    fn is_outdated(&self, sample: &crate::sample::Sample) -> bool {
+        let newer =
+            |s: &crate::sample::Sample| s.system_id == sample.system_id && s.timeline > sample.timeline;
+        self.spec.mode == Mode::Manage && self.facts.iter().any(|(_, f)| f.live().is_some_and(newer))
     }
 
     /// The node to be taken for the primary, if none is published.

@@ -4,6 +4,7 @@
 use howdah_topology::{NodeId, Time};
 
 use crate::facts::{Facts, NodeFacts};
+use crate::members::SyncNames;
 use crate::quorum;
 use crate::sample::Sample;
 use crate::spec::ClusterSpec;
@@ -23,9 +24,13 @@ pub(crate) struct Electorate {
 
 /// The electorate by the newest list of names seen; `None` when that is not known.
 pub(crate) fn electorate(facts: &Facts, spec: &ClusterSpec) -> Option<Electorate> {
+    electorate_of(facts, spec, facts.members.as_ref().map(|m| &m.sync))
+}
+
+/// The electorate by this list of names.
+fn electorate_of(facts: &Facts, spec: &ClusterSpec, names: Option<&SyncNames>) -> Option<Electorate> {
     let all = || (0u16..).map(NodeId).take(spec.nodes.len());
-    let names = facts.members.as_ref().map(|m| &m.sync);
-    if names.is_some_and(crate::members::SyncNames::is_async) || (names.is_none() && facts.seen_async) {
+    if names.is_some_and(SyncNames::is_async) || (names.is_none() && facts.seen_async) {
         let total = spec.nodes.len();
         let quorum = quorum::majority(total);
         return Some(Electorate { voters: all().collect(), total, quorum, asynchronous: true });
@@ -45,11 +50,27 @@ pub(crate) fn electorate(facts: &Facts, spec: &ClusterSpec) -> Option<Electorate
 /// have promoted another before it (FAILOVER_PROTOCOL.md §7). `None`: not enough.
 ///
 /// Enough is what meets every set of voters that could promote. A node that carries a fence record does not count unless
-/// it streams: someone may be about to promote it.
+/// it streams: someone may be about to promote it. While the primary's own list of names is not the newest, it takes
+/// enough of both: the newest may have been made under a successor, which was elected by the primary's.
 pub(crate) fn followed_as_of(facts: &Facts, spec: &ClusterSpec, primary: NodeId) -> Option<Time> {
     let node = facts.node(primary)?;
     let sample = node.live()?;
-    let electorate = electorate(facts, spec).unwrap_or_else(|| unknown_names(spec));
+    let newest = electorate(facts, spec).unwrap_or_else(|| unknown_names(spec));
+    let newest = enough_as_of(facts, spec, &newest, (node, sample))?;
+    let own = sample.members.as_ref().filter(|own| facts.members.as_ref() != Some(*own));
+    match own.and_then(|own| electorate_of(facts, spec, Some(&own.sync))) {
+        Some(own) => enough_as_of(facts, spec, &own, (node, sample)).map(|own| own.min(newest)),
+        None => Some(newest),
+    }
+}
+
+/// The same, by the list of one electorate.
+fn enough_as_of(
+    facts: &Facts,
+    spec: &ClusterSpec,
+    electorate: &Electorate,
+    (node, sample): (&NodeFacts, &Sample),
+) -> Option<Time> {
     let need = quorum::meeting(electorate.total, electorate.quorum);
     let mut times: Vec<Time> =
         electorate.voters.iter().filter_map(|v| as_of(facts, spec, *v, (node, sample))).collect();
