@@ -1,9 +1,8 @@
-//! The socket of a server: TCP or Unix, over epoll or io_uring. Polled, not awaited, so that one task can own it together with the
-//! client's (DESIGN.md section 4; PERFORMANCE.md: `poll_read` clears readiness after a short read).
+//! The socket of a server: TCP or Unix, over epoll or io_uring. Polled, not awaited, so that one task can own it
+//! together with the client's (DESIGN.md section 4; PERFORMANCE.md: `poll_read` clears readiness after a short read).
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -28,15 +27,11 @@ impl Stream {
     /// # Errors
     /// As epoll_ctl(2), which takes the socket out of the runtime's hands.
     pub fn over_ring(self) -> io::Result<Self> {
-        if !Socket::is_possible() {
-            return Ok(self);
+        match self {
+            Self::Tcp(stream) if Socket::is_possible() => Socket::from_tcp(stream).map(Self::Ring),
+            Self::Unix(stream) if Socket::is_possible() => Socket::from_unix(stream).map(Self::Ring),
+            other => Ok(other),
         }
-        let socket = match self {
-            Self::Tcp(stream) => OwnedFd::from(stream.into_std()?),
-            Self::Unix(stream) => OwnedFd::from(stream.into_std()?),
-            Self::Ring(_) => return Ok(self),
-        };
-        Socket::adopt(socket).map(Self::Ring).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// Reads into `buffer`; 0 bytes is the end.

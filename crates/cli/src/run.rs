@@ -58,7 +58,7 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
 
 /// The runtime of this many workers; 0 chooses: half of the cores, since PostgreSQL or the clients often share the
 /// machine, and workers that wake each other for nothing cost more than they bring (on two cores one worker
-/// takes 0.14 waits a query, two take 0.9 waits and 0.4 futex calls).
+/// takes 0.14 waits a query, two take 0.9 waits and 0.4 futex calls). One worker has a ring where the system allows it.
 fn runtime(settings: &Settings) -> std::io::Result<(Runtime, Option<howdah_uring::Guard>)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = match settings.worker_threads {

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::net::{TcpStream, UnixStream};
+
 use crate::driver::{self, Home};
 
 /// A connected stream socket whose reads and writes go through the thread's ring. Polled, not awaited.
@@ -25,6 +27,26 @@ impl Socket {
     /// The socket itself, when the thread has no ring ([`crate::install`]).
     pub fn adopt(fd: OwnedFd) -> Result<Self, OwnedFd> {
         driver::add(fd).map(|(home, key)| Self { key: key as u32, home })
+    }
+
+    /// Takes a socket out of the runtime's hands into the thread's ring.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2); `NotConnected` when the thread has no ring.
+    pub fn from_tcp(stream: TcpStream) -> io::Result<Self> {
+        Self::owned(stream.into_std()?.into())
+    }
+
+    /// The same of a Unix socket.
+    ///
+    /// # Errors
+    /// As [`Socket::from_tcp`].
+    pub fn from_unix(stream: UnixStream) -> io::Result<Self> {
+        Self::owned(stream.into_std()?.into())
+    }
+
+    fn owned(fd: OwnedFd) -> io::Result<Self> {
+        Self::adopt(fd).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// Whether [`Socket::adopt`] works on this thread.

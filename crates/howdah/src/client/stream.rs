@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -60,15 +59,11 @@ impl ClientStream {
 
     /// The same socket over the thread's ring, where there is one.
     pub(crate) fn over_ring(self) -> io::Result<Self> {
-        if !Socket::is_possible() {
-            return Ok(self);
+        match self {
+            Self::Tcp(stream) if Socket::is_possible() => Socket::from_tcp(stream).map(Self::Ring),
+            Self::Unix(stream) if Socket::is_possible() => Socket::from_unix(stream).map(Self::Ring),
+            other => Ok(other),
         }
-        let socket = match self {
-            Self::Tcp(stream) => OwnedFd::from(stream.into_std()?),
-            Self::Unix(stream) => OwnedFd::from(stream.into_std()?),
-            Self::Ring(_) | Self::Pipe(_) => return Ok(self),
-        };
-        Socket::adopt(socket).map(Self::Ring).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// A stream that is at its end: what is left behind when a socket is taken over.
