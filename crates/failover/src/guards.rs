@@ -99,7 +99,7 @@ impl Machine {
     /// Whether `max_failovers_per_hour` is reached.
     pub(crate) fn too_many(&self) -> bool {
         let recent = self.promotions.iter().filter(|at| self.now.since(**at) < HOUR).count();
-        recent >= usize::try_from(self.spec.limits.max_failovers_per_hour).unwrap_or(usize::MAX)
+        is_reached(recent, self.spec.limits.max_failovers_per_hour)
     }
 
     /// What the evidence says now.
@@ -292,4 +292,9 @@ impl Machine {
         let Some(reign) = &self.reign else { return false };
         self.facts.sample(id).is_some_and(|s| history::is_prefix(s, &reign.sample))
     }
+}
+
+/// Whether so many are as many as the limit allows; 0 is no limit.
+pub(crate) fn is_reached(count: usize, limit: u32) -> bool {
+    limit != 0 && count >= usize::try_from(limit).unwrap_or(usize::MAX)
 }

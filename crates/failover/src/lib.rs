@@ -39,6 +39,8 @@ mod view;
 mod votes;
 
 #[cfg(test)]
+mod guards_tests;
+#[cfg(test)]
 mod quorum_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};

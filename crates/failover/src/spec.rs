@@ -85,7 +85,7 @@ pub struct Limits {
     pub member_timeout: Duration,
     /// A pooler that missed a vote waits a random time between half of this and this.
     pub vote_backoff: Duration,
-    /// Automatic failovers in an hour, at most.
+    /// Automatic failovers in an hour, at most; 0: no limit.
     pub max_failovers_per_hour: u32,
     /// Asynchronous clusters: a candidate that lacks more bytes than this of what the primary was seen to have is
     /// not promoted.
