@@ -4,12 +4,16 @@
 use howdah_failover::{Event, Report};
 use rand::Rng;
 
+use crate::message::Message;
 use crate::net::Peer;
-use crate::world::{Happening, Message, World};
+use crate::pooler::id_of;
+use crate::world::{Happening, World};
 
 /// A client.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
+    /// The pooler that it is connected to.
+    pub pooler: usize,
     /// The write that is not answered, and its node.
     pub open: Option<(u64, usize)>,
     /// When it was sent.
@@ -24,50 +28,51 @@ impl World {
     pub fn client_tick(&mut self, client: usize) {
         let next = self.now + self.rng.random_range(5_000..40_000);
         self.at(next, Happening::ClientTick(client));
-        if self.pooler.frozen > 0 {
+        let at = self.now;
+        let Some(c) = self.clients.get_mut(client) else { return };
+        if at.saturating_sub(c.since) >= PATIENCE {
+            c.open = None;
+        }
+        let (p, open) = (c.pooler, c.open.is_some());
+        if self.is_frozen(p) {
             return;
         }
         let now = self.time();
-        self.oracle.reads(self.now, &self.pooler.topology, &self.nodes);
-        let at = self.now;
-        if let Some(c) = self.clients.get_mut(client).filter(|c| at.saturating_sub(c.since) >= PATIENCE) {
-            c.open = None;
-        }
-        let open = self.clients.get(client).is_none_or(|c| c.open.is_some());
-        let Some(primary) = self.pooler.topology.writable_primary(now).map(|n| usize::from(n.id.0)) else {
-            return;
-        };
-        let Some(timeline) = self.pooler.topology.epoch.map(|e| e.timeline).filter(|_| !open) else { return };
+        let Some(topology) = self.poolers.get(p).map(|p| &p.topology) else { return };
+        self.oracle.reads(at, topology, &self.nodes);
+        let primary = topology.writable_primary(now).map(|n| usize::from(n.id.0));
+        let timeline = topology.epoch.map(|e| e.timeline);
+        let (Some(primary), Some(timeline)) = (primary.filter(|_| !open), timeline) else { return };
         let write = self.number();
+        self.oracle.routed(at, p, timeline);
         if let Some(c) = self.clients.get_mut(client) {
-            *c = Client { open: Some((write, primary)), since: at };
+            c.open = Some((write, primary));
+            c.since = at;
         }
-        self.send(Peer::Pooler, Peer::Node(primary), Message::Write { client, write, timeline });
+        self.send(Peer::Pooler(p), Peer::Node(primary), Message::Write { client, write, timeline });
     }
 
     /// A write is answered: the client hears it if its connection was not closed.
     pub fn written(&mut self, client: usize, write: u64, acknowledged: Option<bool>) {
         let Some(c) = self.clients.get_mut(client) else { return };
         let Some((_, node)) = c.open.take_if(|(open, _)| *open == write) else { return };
+        let p = c.pooler;
         match acknowledged {
-            Some(protected) => self.oracle.acknowledged(self.now, write, protected),
-            None => {
-                let node = howdah_topology::NodeId(u16::try_from(node).unwrap_or(u16::MAX));
-                self.drive(Event::NodeReported { node, report: Report::ReadOnly });
-            }
+            Some(protected) => self.oracle.acknowledged(self.now, p, write, protected),
+            None => self.drive(p, Event::NodeReported { node: id_of(node), report: Report::ReadOnly }),
         }
     }
 
     /// A node's connections ended: what was written there is in doubt.
-    pub fn fail_writes(&mut self, node: usize) {
-        for client in &mut self.clients {
+    pub fn fail_writes(&mut self, p: usize, node: usize) {
+        for client in self.clients.iter_mut().filter(|c| c.pooler == p) {
             client.open.take_if(|(_, on)| *on == node);
         }
     }
 
-    /// A new epoch is published: no connection of an older one is kept.
-    pub fn close_old_connections(&mut self) {
-        for client in &mut self.clients {
+    /// A pooler publishes a new epoch: no connection of an older one is kept.
+    pub fn close_old_connections(&mut self, p: usize) {
+        for client in self.clients.iter_mut().filter(|c| c.pooler == p) {
             client.open = None;
         }
     }

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 
 use crate::net::Peer;
 use crate::pg::Power;
-use crate::world::World;
+use crate::world::{Happening, World};
 
 /// One fault.
 #[derive(Debug, Clone)]
@@ -42,16 +42,16 @@ pub enum Kind {
     Freeze(Whom),
     /// Two ends do not reach each other, in one direction or both.
     Cut {
-        /// From (`None`: the pooler).
-        from: Option<usize>,
-        /// To (`None`: the pooler).
-        to: Option<usize>,
+        /// From.
+        from: Peer,
+        /// To.
+        to: Peer,
         /// The other direction too.
         both: bool,
     },
     /// One server reaches nobody.
     Isolate(Whom),
-    /// Messages between the pooler and servers get lost, of 1000.
+    /// Messages between poolers and servers get lost, of 1000.
     Loss(u32),
     /// Replay is paused.
     Pause(usize),
@@ -61,11 +61,11 @@ pub enum Kind {
     Stall(usize),
     /// Promotions take so much longer, microseconds.
     Slow(u64),
-    /// The pooler is stopped by a signal.
-    FreezePooler,
-    /// The pooler is killed and starts without memory.
-    RestartPooler,
-    /// The server ends the pooler's control sessions.
+    /// A pooler is stopped by a signal.
+    FreezePooler(usize),
+    /// A pooler is killed and starts without memory.
+    RestartPooler(usize),
+    /// The server ends the poolers' control sessions.
     EndSessions(usize),
     /// Probes and answers of the primary get lost, and nothing else.
     Flap(Whom),
@@ -74,7 +74,7 @@ pub enum Kind {
 }
 
 /// Draws the faults of a run that ends its troubles at `peace`.
-pub fn draw(rng: &mut SmallRng, nodes: usize, peace: u64, calm: bool) -> Vec<Fault> {
+pub fn draw(rng: &mut SmallRng, size: (usize, usize), peace: u64, calm: bool) -> Vec<Fault> {
     let count = rng.random_range(1..=7);
     let mut faults = Vec::new();
     for _ in 0..count {
@@ -82,16 +82,20 @@ pub fn draw(rng: &mut SmallRng, nodes: usize, peace: u64, calm: bool) -> Vec<Fau
         let short = rng.random_bool(0.5);
         let longest = if short { 1_500_000 } else { 12_000_000 };
         let ends = (begins + rng.random_range(20_000..longest)).min(peace);
-        let kind = if calm { Kind::Flap(Whom::Primary) } else { draw_kind(rng, nodes) };
+        let kind = if calm { Kind::Flap(Whom::Primary) } else { draw_kind(rng, size) };
         faults.push(Fault { begins, ends, kind });
     }
     faults
 }
 
-fn draw_kind(rng: &mut SmallRng, nodes: usize) -> Kind {
+fn draw_kind(rng: &mut SmallRng, size: (usize, usize)) -> Kind {
+    let (poolers, nodes) = size;
+    let pooler = if poolers > 1 { rng.random_range(0..poolers) } else { 0 };
     let node = rng.random_range(0..nodes);
     let whom = if rng.random_bool(0.7) { Whom::Primary } else { Whom::Node(node) };
-    let end = |rng: &mut SmallRng| (rng.random_range(0..=nodes)).checked_sub(1);
+    let end = |rng: &mut SmallRng| {
+        rng.random_range(0..=nodes).checked_sub(1).map_or(Peer::Pooler(pooler), Peer::Node)
+    };
     match rng.random_range(0..18) {
         0..=4 => Kind::Kill { whom, silent: rng.random_bool(0.3) },
         5..=6 => Kind::Freeze(whom),
@@ -102,8 +106,8 @@ fn draw_kind(rng: &mut SmallRng, nodes: usize) -> Kind {
         11 => Kind::Conflict(node),
         12 => Kind::Stall(node),
         13 => Kind::Slow(rng.random_range(100_000..3_000_000)),
-        14 => Kind::FreezePooler,
-        15 => Kind::RestartPooler,
+        14 => Kind::FreezePooler(pooler),
+        15 => Kind::RestartPooler(pooler),
         16 => Kind::EndSessions(node),
         _ => Kind::ColdStart,
     }
@@ -126,7 +130,7 @@ impl World {
 
     /// Who is meant is settled now.
     fn aim(&self, kind: Kind) -> Kind {
-        let primary = self.pooler.topology.primary.map_or(0, |p| usize::from(p.0));
+        let primary = self.newest_published().map_or(0, |(primary, _)| primary);
         let aimed = |whom| if whom == Whom::Primary { Whom::Node(primary) } else { whom };
         match kind {
             Kind::Kill { whom, silent } => Kind::Kill { whom: aimed(whom), silent },
@@ -142,19 +146,18 @@ impl World {
             Kind::Kill { whom: Whom::Node(node), silent } => self.kill(node, silent, on),
             Kind::Freeze(Whom::Node(node)) => self.freeze(node, on),
             Kind::Cut { from, to, both } => {
-                let peer = |end: Option<usize>| end.map_or(Peer::Pooler, Peer::Node);
-                self.net.cut(peer(from), peer(to), on);
+                self.net.cut(from, to, on);
                 if both {
-                    self.net.cut(peer(to), peer(from), on);
+                    self.net.cut(to, from, on);
                 }
             }
             Kind::Isolate(Whom::Node(node)) => self.isolate(node, on),
             Kind::Loss(of_1000) => self.net.loss = if on { of_1000 } else { 0 },
             Kind::Flap(Whom::Node(node)) => self.net.flap = on.then_some((node, 700)),
             Kind::Slow(more) => self.nodes.iter_mut().for_each(|n| n.slow = if on { more } else { 0 }),
-            Kind::FreezePooler => self.freeze_pooler(on),
-            Kind::RestartPooler if on => self.restart_pooler(),
-            Kind::EndSessions(node) if on => self.end_sessions(node),
+            Kind::FreezePooler(p) => self.freeze_pooler(p, on),
+            Kind::RestartPooler(p) if on => self.restart_pooler(p),
+            Kind::EndSessions(node) if on => self.end_sessions(node, None),
             Kind::ColdStart => (0..self.nodes.len()).for_each(|n| self.kill(n, false, on)),
             Kind::Pause(node) | Kind::Conflict(node) | Kind::Stall(node) => self.trouble(node, kind, on),
             _ => {}
@@ -196,41 +199,43 @@ impl World {
     }
 
     fn isolate(&mut self, node: usize, on: bool) {
-        let others = (0..self.nodes.len()).filter(|n| *n != node).map(Peer::Node).chain([Peer::Pooler]);
-        for other in others.collect::<Vec<_>>() {
-            self.net.cut(Peer::Node(node), other, on);
-            self.net.cut(other, Peer::Node(node), on);
+        let this = Peer::Node(node);
+        for other in self.net.peers().filter(|o| *o != this) {
+            self.net.cut(this, other, on);
+            self.net.cut(other, this, on);
         }
     }
 
-    fn freeze_pooler(&mut self, on: bool) {
-        let frozen = &mut self.pooler.frozen;
-        *frozen = if on { *frozen + 1 } else { frozen.saturating_sub(1) };
-        if *frozen == 0 {
-            self.thawed(Peer::Pooler);
+    fn freeze_pooler(&mut self, p: usize, on: bool) {
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        pooler.frozen = if on { pooler.frozen + 1 } else { pooler.frozen.saturating_sub(1) };
+        if pooler.frozen == 0 {
+            self.thawed(Peer::Pooler(p));
         }
     }
 
-    fn restart_pooler(&mut self) {
+    fn restart_pooler(&mut self, p: usize) {
         let now = self.time();
-        self.forget_frozen(Peer::Pooler);
-        self.pooler.restart(now);
-        self.close_old_connections();
+        self.forget_frozen(Peer::Pooler(p));
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        pooler.restart(now);
+        self.close_old_connections(p);
         // The kernel closes its sockets: every server sees its session end.
         for node in 0..self.nodes.len() {
-            self.end_sessions(node);
+            self.end_sessions(node, Some(p));
         }
-        if self.pooler.frozen == 0 {
-            self.drive(howdah_failover::Event::Tick);
+        if self.is_frozen(p) {
+            self.at(self.now, Happening::PoolerTick(p));
         } else {
-            let at = self.now;
-            self.at(at, crate::world::Happening::PoolerTick);
+            self.drive(p, howdah_failover::Event::Tick);
         }
     }
 
-    fn end_sessions(&mut self, node: usize) {
-        let sessions: Vec<u64> =
-            self.nodes.get(node).map(|n| n.sessions.keys().copied().collect()).unwrap_or_default();
+    /// Control sessions end at the server: of one pooler, or of all.
+    fn end_sessions(&mut self, node: usize, pooler: Option<usize>) {
+        let Some(pg) = self.nodes.get(node) else { return };
+        let of = |s: &crate::pg::Session| pooler.is_none_or(|p| p == s.pooler);
+        let sessions: Vec<u64> = pg.sessions.iter().filter(|(_, s)| of(s)).map(|(id, _)| *id).collect();
         for session in sessions {
             self.end_session(node, session);
         }

@@ -11,6 +11,8 @@
 
 pub mod client;
 pub mod faults;
+pub mod message;
+pub mod mutation;
 pub mod net;
 pub mod oracle;
 pub mod pg;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use howdah_failover::Fault;
+use howdah_failover_sim::mutation::Mutation;
 use howdah_failover_sim::{Options, Report, Verdict, run};
 
 /// Runs the failover machine against a model of PostgreSQL; a seed repeats a run to the last event.
@@ -20,14 +22,18 @@ struct Args {
     /// The first of them; without it the clock chooses one, and it is printed.
     #[arg(long)]
     from: Option<u64>,
+    /// Plant this fault in the machine: "without ROW", "always ROW", or a planted fault's name.
+    #[arg(long, value_name = "MUTATION")]
+    fault: Option<Mutation>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut out = std::io::stdout().lock();
+    let fault = args.fault.map_or(Fault::None, |m| m.0);
     let done = match args.seed {
-        Some(seed) => one(&mut out, seed),
-        None => many(&mut out, args.from.unwrap_or_else(fresh_seed), args.seeds),
+        Some(seed) => one(&mut out, seed, fault),
+        None => many(&mut out, (args.from.unwrap_or_else(fresh_seed), args.seeds), fault),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -45,21 +51,25 @@ fn fresh_seed() -> u64 {
     u64::try_from(since % 1_000_000_000_000).unwrap_or(0)
 }
 
-fn one(out: &mut impl Write, seed: u64) -> std::io::Result<bool> {
-    let report = run(seed, Options { log: true, ..Options::default() });
+fn one(out: &mut impl Write, seed: u64, fault: Fault) -> std::io::Result<bool> {
+    let report = run(seed, Options { log: true, fault });
     show(out, &report)?;
     Ok(!report.broken())
 }
 
-fn many(out: &mut impl Write, from: u64, seeds: u64) -> std::io::Result<bool> {
+fn many(out: &mut impl Write, seeds: (u64, u64), fault: Fault) -> std::io::Result<bool> {
+    let (from, seeds) = seeds;
     writeln!(out, "failover-sim: {seeds} seeds from {from}")?;
+    let mut red = Vec::new();
     let (mut halted, mut promotions, mut switchovers, mut acknowledged) = (0u64, 0u64, 0u64, 0u64);
     for seed in from..from.saturating_add(seeds) {
-        let report = run(seed, Options::default());
+        let report = run(seed, Options { fault, ..Options::default() });
         if report.broken() {
-            one(out, seed)?;
-            writeln!(out, "repeat it with: failover-sim --seed {seed}")?;
-            return Ok(false);
+            if red.is_empty() {
+                one(out, seed, fault)?;
+            }
+            writeln!(out, "seed {seed}: {:?}; repeat it with: failover-sim --seed {seed}", report.verdict)?;
+            red.push(seed);
         }
         if let Verdict::Halted(why) = &report.verdict {
             writeln!(out, "seed {seed} halted: {why}")?;
@@ -68,6 +78,10 @@ fn many(out: &mut impl Write, from: u64, seeds: u64) -> std::io::Result<bool> {
         promotions += u64::from(report.promotions);
         switchovers += u64::from(report.switchovers);
         acknowledged += report.acknowledged;
+    }
+    if !red.is_empty() {
+        writeln!(out, "broken: {} of {seeds} seeds: {red:?}", red.len())?;
+        return Ok(false);
     }
     writeln!(
         out,

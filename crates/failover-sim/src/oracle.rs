@@ -17,8 +17,8 @@ pub struct Oracle {
     protected: BTreeSet<u64>,
     /// Acknowledgements in all.
     pub acknowledged: u64,
-    /// When the last write was acknowledged.
-    pub last_acknowledged: u64,
+    /// When the last write was acknowledged, by pooler.
+    pub last_acknowledged: BTreeMap<usize, u64>,
     /// Promotions in all.
     pub promotions: u32,
     /// Of them by a switchover.
@@ -27,7 +27,10 @@ pub struct Oracle {
     pub forbid_promotion: bool,
     /// Writes may be lost: replication is asynchronous.
     pub asynchronous: bool,
-    epoch: Option<Epoch>,
+    /// What each pooler last published as open; a pooler's restart does not end that.
+    epochs: BTreeMap<usize, Epoch>,
+    /// The newest timeline that a promotion has begun, and when.
+    newest: Option<(u32, u64)>,
     primaries: BTreeMap<(u32, u64), NodeId>,
 }
 
@@ -39,31 +42,54 @@ impl Oracle {
     }
 
     /// A snapshot was published: epochs only grow, and one node is the writable primary of one epoch.
-    pub fn published(&mut self, now: u64, topology: &Topology, logs: &[&Wal]) {
+    pub fn published(&mut self, now: u64, pooler: usize, topology: &Topology, logs: &[&Wal]) {
         let (Some(epoch), Some(primary)) = (topology.epoch, topology.primary) else { return };
         if topology.gate != Gate::Open {
             return;
         }
-        if self.epoch.is_some_and(|e| e != epoch && !epoch.is_newer_than(&e)) {
-            let old = self.epoch;
-            self.violate(now, format!("the epoch goes back or aside: {old:?} to {epoch:?}"));
+        let old = self.epochs.get(&pooler).copied();
+        if old.is_some_and(|e| e != epoch && !epoch.is_newer_than(&e)) {
+            self.violate(now, format!("pooler {pooler}: the epoch goes back or aside: {old:?} to {epoch:?}"));
         }
         let key = (epoch.timeline, epoch.began_at.0);
         let holder = *self.primaries.entry(key).or_insert(primary);
         if holder != primary {
             self.violate(now, format!("two primaries of epoch {epoch}: {holder} and {primary}"));
         }
-        if self.epoch != Some(epoch) {
+        let newest = self.epochs.values().all(|e| e.timeline <= epoch.timeline);
+        if newest && old != Some(epoch) {
             let log = logs.get(usize::from(primary.0)).copied();
             self.nothing_lost(now, log, "when it was published");
         }
-        self.epoch = Some(epoch);
+        self.epochs.insert(pooler, epoch);
+    }
+
+    /// A node was promoted.
+    pub fn promoted(&mut self, now: u64, timeline: u32) {
+        self.promotions += 1;
+        if self.newest.is_none_or(|(newest, _)| newest < timeline) {
+            self.newest = Some((timeline, now));
+        }
+    }
+
+    /// A pooler routes a write by an epoch. Where nothing else keeps the old primary from acknowledging, no pooler may hand
+    /// it out once another was promoted: the leases were waited out.
+    pub fn routed(&mut self, now: u64, pooler: usize, timeline: u32) {
+        if let Some((newest, at)) = self.newest.filter(|(t, _)| *t > timeline && self.asynchronous) {
+            let since = (now - at) / 1000;
+            self.violate(
+                now,
+                format!(
+                    "pooler {pooler} hands out the primary of timeline {timeline}, {since} ms after {newest} began"
+                ),
+            );
+        }
     }
 
     /// A client was told that its write is done.
-    pub fn acknowledged(&mut self, now: u64, write: u64, protected: bool) {
+    pub fn acknowledged(&mut self, now: u64, pooler: usize, write: u64, protected: bool) {
         self.acknowledged += 1;
-        self.last_acknowledged = now;
+        self.last_acknowledged.insert(pooler, now);
         if protected {
             self.protected.insert(write);
         }

@@ -24,9 +24,11 @@ pub enum Power {
     },
 }
 
-/// A session of the pooler on the server.
+/// A control session of a pooler on the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Session {
+    /// The pooler.
+    pub pooler: usize,
     /// When the server last heard from it.
     pub heard: u64,
 }
@@ -77,6 +79,8 @@ pub struct Commit {
 /// An order that polls until something has happened.
 #[derive(Debug, Clone)]
 pub struct Wait {
+    /// The pooler that asks, and its life in which it asks.
+    pub asker: (usize, u32),
     /// The order.
     pub id: ActionId,
     /// What it waits for.
@@ -149,7 +153,7 @@ pub struct Pg {
     pub senders: BTreeMap<usize, Send>,
     /// Commits that wait.
     pub commits: Vec<Commit>,
-    /// The pooler's sessions.
+    /// The poolers' sessions.
     pub sessions: BTreeMap<u64, Session>,
     /// The session that holds the vote.
     pub vote: Option<u64>,

@@ -1,6 +1,6 @@
-//! The Howdah: the production machine, its sessions to the servers, and what it publishes. Read next: [`crate::client`].
+//! A Howdah: the production machine, its sessions to the servers, and what it publishes. Read next: [`crate::client`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use howdah_failover::{
     Action, ActionError, ActionId, ClusterSpec, Command, Done, Event, Fault, Machine, Order, Path,
@@ -8,9 +8,10 @@ use howdah_failover::{
 };
 use howdah_topology::{FailoverOutcome, NodeId, Time, Topology};
 
+use crate::message::{Answer, Message, Request, Via};
 use crate::net::Peer;
 use crate::serve::by_control;
-use crate::world::{Answer, Happening, Message, Request, Via, World};
+use crate::world::{Happening, World};
 
 /// An order without an answer.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Pooler {
     /// The sessions in which a vote was granted, by node.
     voting: Vec<Option<u64>>,
     flights: BTreeMap<ActionId, Flight>,
+    /// The states of the machine that it was in, over all its lives.
+    pub visited: BTreeSet<State>,
     seed: u64,
     fault: Fault,
     timer: u64,
@@ -53,6 +56,7 @@ impl Pooler {
             control: vec![None; spec.nodes.len()],
             voting: vec![None; spec.nodes.len()],
             flights: BTreeMap::new(),
+            visited: BTreeSet::new(),
             seed,
             fault,
             timer: 0,
@@ -70,166 +74,187 @@ impl Pooler {
         self.flights.clear();
         self.timer = 0;
     }
-}
-
-/// The node's id.
-fn id_of(node: usize) -> NodeId {
-    NodeId(u16::try_from(node).unwrap_or(u16::MAX))
-}
-
-impl World {
-    /// Gives the machine an event and does what it asks for.
-    pub fn drive(&mut self, event: Event) {
-        let now = self.time();
-        let before = self.pooler.machine.state();
-        self.pooler.machine.handle(now, event);
-        let after = self.pooler.machine.state();
-        if before != after {
-            let why = self.pooler.machine.explain().to_owned();
-            self.say(|| format!("howdah: {} -> {}: {why}", before.name(), after.name()));
-            if after == State::Settle {
-                self.count_switchover();
-            }
-        }
-        if let Some(topology) = self.pooler.machine.poll_topology() {
-            self.publish(topology);
-        }
-        while let Some(order) = self.pooler.machine.poll_order() {
-            self.dispatch(order);
-        }
-        let due = self.pooler.machine.poll_timeout().map_or(u64::MAX, |t| t.0);
-        // One timer: a later one that is already in the queue only ticks once too often.
-        if due < u64::MAX && (self.pooler.timer <= self.now || due < self.pooler.timer) {
-            self.pooler.timer = due.max(self.now + 1);
-            let at = self.pooler.timer;
-            self.at(at, Happening::PoolerTick);
-        }
-    }
-
-    fn publish(&mut self, topology: Topology) {
-        let primary = topology.primary;
-        if self.pooler.topology.primary != primary || self.pooler.topology.gate != topology.gate {
-            let (gate, epoch) = (topology.gate.clone(), topology.epoch);
-            self.say(|| format!("howdah publishes primary {primary:?} epoch {epoch:?} gate {gate:?}"));
-        }
-        let older = self.pooler.topology.epoch;
-        let newer = topology.epoch;
-        let logs: Vec<&crate::wal::Wal> = self.nodes.iter().map(|n| &n.wal).collect();
-        self.oracle.published(self.now, &topology, &logs);
-        self.pooler.topology = topology;
-        if older != newer {
-            self.close_old_connections();
-        }
-    }
-
-    /// The operator orders a switchover; a frozen pooler does not hear it.
-    pub fn order_switchover(&mut self, to: Option<usize>, force: bool) {
-        if self.pooler.frozen > 0 {
-            return;
-        }
-        self.drive(Event::Operator(Command::Switchover { to: to.map(id_of), force }));
-        let said = self.pooler.machine.refused().unwrap_or("taken").to_owned();
-        self.say(|| format!("operator: SWITCHOVER to {to:?}, force {force}: {said}"));
-    }
-
-    /// Counts a switchover that has promoted somebody.
-    fn count_switchover(&mut self) {
-        let last = self.pooler.machine.failovers().last();
-        if last.is_some_and(|r| r.planned && r.outcome == FailoverOutcome::Promoted) {
-            self.oracle.switchovers += 1;
-        }
-    }
-
-    /// The machine's timer.
-    pub fn pooler_tick(&mut self) {
-        if self.pooler.frozen > 0 {
-            // It runs when it is thawed.
-            self.at(self.now + 10_000, Happening::PoolerTick);
-            return;
-        }
-        self.drive(Event::Tick);
-    }
-
-    /// Begins to carry an order out.
-    fn dispatch(&mut self, order: Order) {
-        let node = usize::from(order.node.0);
-        let Some(control) = self.pooler.control.get(node).copied() else { return };
-        let flight = Flight { node, action: order.action.clone(), sent: self.time() };
-        self.pooler.flights.insert(order.id, flight);
-        let life = self.pooler.life;
-        let within = u64::try_from(order.within.as_micros()).unwrap_or(u64::MAX);
-        self.at(self.now + within, Happening::Deadline { life, id: order.id });
-        let fresh = matches!(order.action, Action::Probe { path: Path::Fresh });
-        let via = match control {
-            _ if fresh || !by_control(&order.action) => Via::Fresh,
-            Some(session) if self.may_use(node, session, &order.action) => Via::Control(session),
-            None if matches!(order.action, Action::Probe { .. }) => Via::Open(self.number()),
-            _ => {
-                let answer = Answer::Action(Err(ActionError::SessionLost));
-                let message = Message::Reply { life, id: order.id, session: None, answer };
-                let at = self.now;
-                self.at(
-                    at,
-                    Happening::Arrive { from: Peer::Pooler, to: Peer::Pooler, message: Box::new(message) },
-                );
-                return;
-            }
-        };
-        let request =
-            Request { life, id: order.id, action: order.action, via, until: self.now + within * 9 / 10 };
-        self.send(Peer::Pooler, Peer::Node(node), Message::Request(request));
-    }
 
     /// Orders of a failover go through the session that was granted the vote, and no other.
     fn may_use(&self, node: usize, session: u64, action: &Action) -> bool {
         let free = matches!(action, Action::Probe { .. } | Action::Lock | Action::Unlock);
-        free || self.pooler.voting.get(node).is_some_and(|v| *v == Some(session))
+        free || self.voting.get(node).is_some_and(|v| *v == Some(session))
+    }
+}
+
+/// The node's id.
+#[must_use]
+pub fn id_of(node: usize) -> NodeId {
+    NodeId(u16::try_from(node).unwrap_or(u16::MAX))
+}
+
+impl World {
+    /// Gives a pooler's machine an event and does what it asks for.
+    pub fn drive(&mut self, p: usize, event: Event) {
+        let now = self.time();
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        let before = pooler.machine.state();
+        pooler.machine.handle(now, event);
+        let after = pooler.machine.state();
+        let topology = pooler.machine.poll_topology();
+        let orders: Vec<Order> = std::iter::from_fn(|| pooler.machine.poll_order()).collect();
+        let due = pooler.machine.poll_timeout().map_or(u64::MAX, |t| t.0);
+        if before != after {
+            self.entered(p, before, after);
+        }
+        if let Some(topology) = topology {
+            self.publish(p, topology);
+        }
+        for order in orders {
+            self.dispatch(p, order);
+        }
+        let now = self.now;
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        // One timer: a later one that is already in the queue only ticks once too often.
+        if due < u64::MAX && (pooler.timer <= now || due < pooler.timer) {
+            pooler.timer = due.max(now + 1);
+            let at = pooler.timer;
+            self.at(at, Happening::PoolerTick(p));
+        }
+    }
+
+    /// A pooler's machine has changed its state.
+    fn entered(&mut self, p: usize, before: State, after: State) {
+        let Some(machine) = self.poolers.get(p).map(|p| &p.machine) else { return };
+        let why = machine.explain().to_owned();
+        let planned =
+            machine.failovers().last().is_some_and(|r| r.planned && r.outcome == FailoverOutcome::Promoted);
+        self.say(|| format!("pooler {p}: {} -> {}: {why}", before.name(), after.name()));
+        if after == State::Settle && planned {
+            self.oracle.switchovers += 1;
+        }
+        if let Some(pooler) = self.poolers.get_mut(p) {
+            pooler.visited.insert(after);
+        }
+    }
+
+    fn publish(&mut self, p: usize, topology: Topology) {
+        let Some(pooler) = self.poolers.get(p) else { return };
+        let (older, newer) = (pooler.topology.epoch, topology.epoch);
+        let primary = topology.primary;
+        if pooler.topology.primary != primary || pooler.topology.gate != topology.gate {
+            let (gate, epoch) = (topology.gate.clone(), topology.epoch);
+            self.say(|| format!("pooler {p} publishes primary {primary:?} epoch {epoch:?} gate {gate:?}"));
+        }
+        let logs: Vec<&crate::wal::Wal> = self.nodes.iter().map(|n| &n.wal).collect();
+        self.oracle.published(self.now, p, &topology, &logs);
+        if let Some(pooler) = self.poolers.get_mut(p) {
+            pooler.topology = topology;
+        }
+        if older != newer {
+            self.close_old_connections(p);
+        }
+    }
+
+    /// The operator gives a command; a frozen pooler does not hear it.
+    pub fn command(&mut self, p: usize, command: Command) {
+        if self.is_frozen(p) {
+            return;
+        }
+        self.drive(p, Event::Operator(command));
+        let refused = self.poolers.get(p).and_then(|p| p.machine.refused()).map(str::to_owned);
+        let said = refused.unwrap_or_else(|| "taken".to_owned());
+        self.say(|| format!("operator at pooler {p}: {command:?}: {said}"));
+    }
+
+    /// Whether a pooler is stopped by a signal.
+    #[must_use]
+    pub fn is_frozen(&self, p: usize) -> bool {
+        self.poolers.get(p).is_none_or(|p| p.frozen > 0)
+    }
+
+    /// A machine's timer.
+    pub fn pooler_tick(&mut self, p: usize) {
+        if self.is_frozen(p) {
+            // It runs when it is thawed.
+            self.at(self.now + 10_000, Happening::PoolerTick(p));
+            return;
+        }
+        self.drive(p, Event::Tick);
+    }
+
+    /// Begins to carry an order out.
+    fn dispatch(&mut self, p: usize, order: Order) {
+        let node = usize::from(order.node.0);
+        let (now, sent) = (self.now, self.time());
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        let Some(control) = pooler.control.get(node).copied() else { return };
+        pooler.flights.insert(order.id, Flight { node, action: order.action.clone(), sent });
+        let life = pooler.life;
+        let may_use = control.is_some_and(|session| pooler.may_use(node, session, &order.action));
+        let within = u64::try_from(order.within.as_micros()).unwrap_or(u64::MAX);
+        self.at(now + within, Happening::Deadline { pooler: p, life, id: order.id });
+        let fresh = matches!(order.action, Action::Probe { path: Path::Fresh });
+        let via = match control {
+            _ if fresh || !by_control(&order.action) => Via::Fresh,
+            Some(session) if may_use => Via::Control(session),
+            None if matches!(order.action, Action::Probe { .. }) => Via::Open(self.number()),
+            _ => return self.session_lost(p, life, order.id),
+        };
+        let until = now + within * 9 / 10;
+        let request = Request { pooler: p, life, id: order.id, action: order.action, via, until };
+        self.send(Peer::Pooler(p), Peer::Node(node), Message::Request(request));
+    }
+
+    /// There is no session by which an order may go.
+    fn session_lost(&mut self, p: usize, life: u32, id: ActionId) {
+        let answer = Answer::Action(Err(ActionError::SessionLost));
+        let message = Box::new(Message::Reply { life, id, session: None, answer });
+        self.at(self.now, Happening::Arrive { from: Peer::Pooler(p), to: Peer::Pooler(p), message });
     }
 
     /// An order has had its time.
-    pub fn deadline(&mut self, life: u32, id: ActionId) {
-        if life != self.pooler.life || !self.pooler.flights.contains_key(&id) {
+    pub fn deadline(&mut self, p: usize, life: u32, id: ActionId) {
+        let waits = |p: &Pooler| life == p.life && p.flights.contains_key(&id);
+        if !self.poolers.get(p).is_some_and(waits) {
             return;
         }
-        if self.pooler.frozen > 0 {
-            self.at(self.now + 10_000, Happening::Deadline { life, id });
+        if self.is_frozen(p) {
+            self.at(self.now + 10_000, Happening::Deadline { pooler: p, life, id });
             return;
         }
-        self.lose(id, ProbeFailure::Silent);
+        self.lose(p, id, ProbeFailure::Silent);
     }
 
     /// An order's answer will not come.
-    fn lose(&mut self, id: ActionId, failure: ProbeFailure) {
-        let Some(flight) = self.pooler.flights.remove(&id) else { return };
+    fn lose(&mut self, p: usize, id: ActionId, failure: ProbeFailure) {
+        let Some(flight) = self.poolers.get_mut(p).and_then(|p| p.flights.remove(&id)) else { return };
         let event = match flight.action {
             Action::Probe { .. } => Event::ProbeFailed { id, sent: flight.sent, failure },
             _ => Event::ActionDone { id, result: Err(ActionError::Unanswered) },
         };
-        self.drive(event);
+        self.drive(p, event);
     }
 
-    /// A message for the pooler.
-    pub fn pooler_receives(&mut self, _from: Peer, message: Message) {
+    /// A message for a pooler.
+    pub fn pooler_receives(&mut self, p: usize, message: Message) {
+        let life = self.poolers.get(p).map(|p| p.life);
         match message {
-            Message::Reply { life, id, session, answer } if life == self.pooler.life => {
-                self.answered(id, session, answer)
+            Message::Reply { life: asked, id, session, answer } if Some(asked) == life => {
+                self.answered(p, id, session, answer);
             }
-            Message::SessionEnded { node, session } => self.session_ended(node, session),
-            Message::Reset { node } => self.node_reset(node),
+            Message::SessionEnded { node, session } => self.session_ended(p, node, session),
+            Message::Reset { node } => self.node_reset(p, node),
             Message::Written { client, write, acknowledged } => self.written(client, write, acknowledged),
             _ => {}
         }
     }
 
-    fn answered(&mut self, id: ActionId, session: Option<u64>, answer: Answer) {
-        let Some(flight) = self.pooler.flights.remove(&id) else { return };
+    fn answered(&mut self, p: usize, id: ActionId, session: Option<u64>, answer: Answer) {
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        let Some(flight) = pooler.flights.remove(&id) else { return };
         let node = flight.node;
         let standing = matches!(flight.action, Action::Probe { path: Path::Standing });
-        if standing && let Some(control) = self.pooler.control.get_mut(node) {
+        if standing && let Some(control) = pooler.control.get_mut(node) {
             *control = session;
         }
         if let Answer::Action(Ok(Done::Locked { granted: true, .. })) = &answer
-            && let Some(voting) = self.pooler.voting.get_mut(node)
+            && let Some(voting) = pooler.voting.get_mut(node)
         {
             *voting = session;
         }
@@ -238,25 +263,27 @@ impl World {
             Answer::Sample(sample) => Event::ProbeAnswered { id, sent, sample },
             Answer::Failed(failure) => Event::ProbeFailed { id, sent, failure },
             Answer::Action(result) => {
-                self.look(node, &flight.action, &result);
+                self.look(p, &flight, &result);
                 Event::ActionDone { id, result }
             }
         };
-        self.drive(event);
+        self.drive(p, event);
     }
 
     /// Lines for the log.
-    fn look(&mut self, node: usize, action: &Action, result: &Result<Done, ActionError>) {
-        let short = match result {
-            Ok(Done::Locked { granted, .. }) => format!("granted {granted}"),
-            Ok(Done::Promoted { .. }) => "promoted".to_owned(),
-            other => format!("{other:?}"),
-        };
-        self.say(|| format!("howdah: {} on node {node}: {short}", action.name()));
+    fn look(&mut self, p: usize, flight: &Flight, result: &Result<Done, ActionError>) {
+        self.say(|| {
+            let short = match result {
+                Ok(Done::Locked { granted, .. }) => format!("granted {granted}"),
+                Ok(Done::Promoted { .. }) => "promoted".to_owned(),
+                other => format!("{other:?}"),
+            };
+            format!("pooler {p}: {} on node {}: {short}", flight.action.name(), flight.node)
+        });
     }
 
-    fn session_ended(&mut self, node: usize, session: u64) {
-        if let Some(control) = self.pooler.control.get_mut(node)
+    fn session_ended(&mut self, p: usize, node: usize, session: u64) {
+        if let Some(control) = self.poolers.get_mut(p).and_then(|p| p.control.get_mut(node))
             && *control == Some(session)
         {
             *control = None;
@@ -264,16 +291,17 @@ impl World {
     }
 
     /// All connections to a node ended: what was asked there is lost, and the data path has seen it too.
-    fn node_reset(&mut self, node: usize) {
-        if let Some(control) = self.pooler.control.get_mut(node) {
+    fn node_reset(&mut self, p: usize, node: usize) {
+        let Some(pooler) = self.poolers.get_mut(p) else { return };
+        if let Some(control) = pooler.control.get_mut(node) {
             *control = None;
         }
         let lost: Vec<ActionId> =
-            self.pooler.flights.iter().filter(|(_, f)| f.node == node).map(|(id, _)| *id).collect();
+            pooler.flights.iter().filter(|(_, f)| f.node == node).map(|(id, _)| *id).collect();
         for id in lost {
-            self.lose(id, ProbeFailure::Eof);
+            self.lose(p, id, ProbeFailure::Eof);
         }
-        self.fail_writes(node);
-        self.drive(Event::NodeReported { node: id_of(node), report: Report::Eof });
+        self.fail_writes(p, node);
+        self.drive(p, Event::NodeReported { node: id_of(node), report: Report::Eof });
     }
 }

@@ -3,8 +3,12 @@
 use howdah_failover::{Fault, State};
 use howdah_topology::Gate;
 
+use crate::pooler::Pooler;
 use crate::setup::{self, END, PEACE};
 use crate::world::World;
+
+/// A pooler without an acknowledged write in the last so many microseconds of a run has not converged.
+const QUIET: u64 = (END - PEACE) / 5;
 
 /// How a run is made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,28 +80,47 @@ pub fn run(seed: u64, options: Options) -> Report {
     }
 }
 
-fn judge(world: &mut World) -> Verdict {
+/// What is to be said of a world at its end.
+pub fn judge(world: &mut World) -> Verdict {
     let now = world.now;
-    let primary = world.pooler.topology.primary.and_then(|p| world.nodes.get(usize::from(p.0)));
-    let log = primary.map(|p| p.wal.clone());
-    let halted = world.pooler.machine.state() == State::Halted;
-    if log.is_some() && !halted {
+    let halted = |p: &Pooler| p.machine.state() == State::Halted;
+    let going: Vec<usize> = (0..).zip(&world.poolers).filter(|(_, p)| !halted(p)).map(|(at, _)| at).collect();
+    if let Some((primary, _)) = world.newest_published()
+        && !going.is_empty()
+    {
+        let log = world.nodes.get(primary).map(|p| p.wal.clone());
         world.oracle.nothing_lost(now, log.as_ref(), "at the end");
     }
     if let Some(violation) = world.oracle.violation.take() {
         return Verdict::Broken(violation);
     }
-    let why = world.pooler.machine.explain().to_owned();
-    if halted {
-        return Verdict::Halted(why);
+    if let Some(stuck) = going.iter().find_map(|p| stuck(world, *p)) {
+        return Verdict::Broken(stuck);
     }
-    if world.oracle.last_acknowledged > END - (END - PEACE) / 5 {
-        return Verdict::Converged;
+    let halted = world.poolers.iter().find(|p| halted(p));
+    halted.map_or(Verdict::Converged, |p| Verdict::Halted(p.machine.explain().to_owned()))
+}
+
+/// Why a pooler's clients do not go on at the end.
+fn stuck(world: &World, p: usize) -> Option<String> {
+    let acknowledged = world.oracle.last_acknowledged.get(&p).copied().unwrap_or(0);
+    if acknowledged + QUIET > world.now {
+        return None;
     }
-    let gate = match &world.pooler.topology.gate {
+    let pooler = world.poolers.get(p)?;
+    let gate = match &pooler.topology.gate {
         Gate::Open => "the gate is open".to_owned(),
         Gate::Held { reason, .. } => format!("held: {reason}"),
     };
-    let state = world.pooler.machine.state().name();
-    Verdict::Broken(format!("no write was acknowledged at the end: in {state}, {why}; {gate}"))
+    let (state, why) = (pooler.machine.state().name(), pooler.machine.explain());
+    Some(format!("pooler {p}: no write was acknowledged at the end: in {state}, {why}; {gate}"))
+}
+
+impl World {
+    /// The newest epoch that a pooler publishes: its primary and its timeline.
+    #[must_use]
+    pub fn newest_published(&self) -> Option<(usize, u32)> {
+        let of = |p: &Pooler| Some((usize::from(p.topology.primary?.0), p.topology.epoch?.timeline));
+        self.poolers.iter().filter_map(of).max_by_key(|(_, timeline)| *timeline)
+    }
 }

@@ -1,14 +1,15 @@
 //! What a server does when the pooler or a client asks: each action as `howdah_failover::action` says it. Read next:
 //! [`crate::pooler`].
 
-use howdah_failover::{Action, ActionError, ActionId, Done, ProbeFailure};
+use howdah_failover::{Action, ActionError, Done, ProbeFailure};
 use rand::Rng;
 
+use crate::message::{Answer, Message, Request, Via};
 use crate::net::Peer;
 use crate::pg::{Commit, Pg, Power, Session, Wait, WaitKind, conninfo};
 use crate::stream::reload_delay;
 use crate::wal::lsn;
-use crate::world::{Answer, Message, Request, Via, World};
+use crate::world::World;
 
 /// How long a promotion takes, microseconds, least and most.
 const PROMOTION: (u64, u64) = (10_000, 80_000);
@@ -27,7 +28,7 @@ impl World {
         }
         let session = match request.via {
             Via::Open(session) => {
-                pg.sessions.insert(session, Session { heard: now });
+                pg.sessions.insert(session, Session { pooler: request.pooler, heard: now });
                 Some(session)
             }
             Via::Control(session) => {
@@ -49,14 +50,16 @@ impl World {
 
     fn reply(&mut self, node: usize, request: &Request, session: Option<u64>, answer: Answer) {
         let message = Message::Reply { life: request.life, id: request.id, session, answer };
-        self.send(Peer::Node(node), Peer::Pooler, message);
+        self.send(Peer::Node(node), Peer::Pooler(request.pooler), message);
     }
 
     /// Carries one action out; `None`: it polls, and answers later.
     fn carry_out(&mut self, node: usize, request: &Request, session: Option<u64>) -> Option<Answer> {
         let now = self.now;
+        let asker = (request.pooler, request.life);
         let done = |d: Done| Some(Answer::Action(Ok(d)));
-        let waits = |pg: &mut Pg, kind| pg.waits.push(Wait { id: request.id, kind, until: request.until });
+        let waits =
+            |pg: &mut Pg, kind| pg.waits.push(Wait { asker, id: request.id, kind, until: request.until });
         if !matches!(request.action, Action::Probe { .. } | Action::CheckVote) {
             self.say(|| format!("node {node} carries out {:?}", request.action));
         }
@@ -173,9 +176,9 @@ impl World {
             WaitKind::Promoted if pg.in_recovery => Err(ActionError::Unanswered),
             WaitKind::Promoted => Ok(Done::Promoted { sample: Box::new(pg.sample(&nodes)) }),
         };
-        let life = self.pooler.life;
+        let (pooler, life) = wait.asker;
         let message = Message::Reply { life, id: wait.id, session: None, answer: Answer::Action(answer) };
-        self.send(Peer::Node(node), Peer::Pooler, message);
+        self.send(Peer::Node(node), Peer::Pooler(pooler), message);
     }
 
     /// A client's write arrives.
@@ -184,8 +187,7 @@ impl World {
         let Some(pg) = self.nodes.get_mut(node) else { return };
         let refused = pg.power != Power::Up || pg.in_recovery || pg.read_only;
         if refused {
-            let message = Message::Written { client, write, acknowledged: None };
-            self.send(Peer::Node(node), Peer::Pooler, message);
+            self.answer_client(node, client, Message::Written { client, write, acknowledged: None });
             return;
         }
         pg.wal.push(pg.timeline, Some(write));
@@ -197,9 +199,17 @@ impl World {
         self.release_commits(node);
     }
 
+    /// Answers a client through its pooler.
+    pub fn answer_client(&mut self, node: usize, client: usize, message: Message) {
+        let Some(p) = self.clients.get(client).map(|c| c.pooler) else { return };
+        self.send(Peer::Node(node), Peer::Pooler(p), message);
+    }
+
     /// Everything that is open to a node ends at once.
     pub fn reset_peers(&mut self, node: usize) {
-        self.send(Peer::Node(node), Peer::Pooler, Message::Reset { node });
+        for p in 0..self.poolers.len() {
+            self.send(Peer::Node(node), Peer::Pooler(p), Message::Reset { node });
+        }
         let Some(pg) = self.nodes.get(node) else { return };
         let mut streams: Vec<(usize, u64)> = pg.senders.iter().map(|(n, s)| (*n, s.stream)).collect();
         streams.extend(pg.receiver.as_ref().map(|r| (r.sender, r.stream)));
@@ -224,10 +234,4 @@ pub fn by_control(action: &Action) -> bool {
         action,
         Action::EndConflictingReads | Action::ReadPosition | Action::AwaitPromoted | Action::Checkpoint
     )
-}
-
-/// An order's number in the log.
-#[must_use]
-pub fn show(id: ActionId) -> u64 {
-    id.0
 }

@@ -1,7 +1,7 @@
 //! A world from a seed: how many nodes, which list of names, how fast the network is, what will go wrong. Read next:
 //! `crate::run`.
 
-use howdah_failover::{ClusterSpec, Fault, Limits, Method, NodeSpec, OnLastNode, SyncNames};
+use howdah_failover::{ClusterSpec, Command, Fault, Limits, Method, NodeSpec, OnLastNode, SyncNames};
 use howdah_topology::Mode;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::faults;
 use crate::net::Net;
 use crate::pg::Pg;
-use crate::pooler::Pooler;
+use crate::pooler::{Pooler, id_of};
 use crate::world::{Happening, World};
 
 /// When the faults are over, microseconds.
@@ -22,7 +22,10 @@ pub const END: u64 = 75_000_000;
 /// Mixed into the seed of the operator's own choices.
 const OPERATOR: u64 = 0x5317_C04E;
 
-/// Clients that write.
+/// Mixed into the seed of the number of poolers.
+const POOLERS: u64 = 0x0040_DA4B;
+
+/// Clients that write, at least.
 const CLIENTS: usize = 3;
 
 /// The world of a seed.
@@ -39,14 +42,15 @@ pub fn world(seed: u64, fault: Fault) -> World {
         .enumerate()
         .map(|(i, n)| Pg::new(n, primary.as_ref().filter(|_| i > 0), names.clone()))
         .collect();
-    let pooler = Pooler::new(&spec, rng.random(), fault);
+    let first = Pooler::new(&spec, rng.random(), fault);
     let count = nodes.len();
     let calm = rng.random_range(0..10) == 0;
     let delay = rng.random_range(50..2_000);
-    let drawn = faults::draw(&mut rng, count, PEACE, calm);
-    let mut world = World::new(rng, spec, nodes, pooler);
-    world.net = Net::new(count, delay);
-    world.clients = vec![Client::default(); CLIENTS];
+    let poolers = poolers(seed, first, fault);
+    let drawn = faults::draw(&mut rng, (poolers.len(), count), PEACE, calm);
+    let mut world = World::new(rng, spec, nodes, poolers);
+    world.net = Net::new(world.poolers.len(), count, delay);
+    world.clients = clients(world.poolers.len());
     world.oracle.asynchronous = asynchronous;
     world.oracle.forbid_promotion = calm;
     plan(&mut world, drawn);
@@ -54,6 +58,27 @@ pub fn world(seed: u64, fault: Fault) -> World {
         plan_operator(&mut world, seed);
     }
     world
+}
+
+/// One pooler, or several: in half of the worlds. Drawn apart from all else.
+fn poolers(seed: u64, first: Pooler, fault: Fault) -> Vec<Pooler> {
+    let mut rng = SmallRng::seed_from_u64(seed ^ POOLERS);
+    let count = [1, 1, 1, 2, 2, 3][rng.random_range(0..6)];
+    let mut spec = first.machine.spec().clone();
+    let mut all = vec![first];
+    for number in 2..=count {
+        spec.pooler = format!("howdah-{number}");
+        all.push(Pooler::new(&spec, rng.random(), fault));
+    }
+    all
+}
+
+/// Clients, shared out over the poolers.
+#[must_use]
+pub fn clients(poolers: usize) -> Vec<Client> {
+    (0..CLIENTS.max(2 * poolers))
+        .map(|at| Client { pooler: at % poolers.max(1), ..Client::default() })
+        .collect()
 }
 
 /// An operator who switches over, in most worlds, in the middle of the faults and after them. Drawn apart from all else, so that a seed's faults are what they are without it.
@@ -68,8 +93,10 @@ fn plan_operator(world: &mut World, seed: u64) {
     let nodes = world.nodes.len();
     for _ in 0..rng.random_range(1..=5) {
         let at = rng.random_range(3_000_000..PEACE + 10_000_000);
-        let to = rng.random_bool(0.5).then(|| rng.random_range(0..nodes));
-        world.at(at, Happening::Switchover { to, force: rng.random_bool(0.4) });
+        let to = rng.random_bool(0.5).then(|| id_of(rng.random_range(0..nodes)));
+        let command = Command::Switchover { to, force: rng.random_bool(0.4) };
+        let pooler = rng.random_range(0..world.poolers.len());
+        world.at(at, Happening::Operator { pooler, command });
     }
 }
 
@@ -89,7 +116,9 @@ fn plan(world: &mut World, drawn: Vec<faults::Fault>) {
     world.faults = drawn;
     world.at(PEACE + 1, Happening::Peace);
     world.at(0, Happening::SupervisorTick);
-    world.at(0, Happening::PoolerTick);
+    for pooler in 0..world.poolers.len() {
+        world.at(0, Happening::PoolerTick(pooler));
+    }
 }
 
 fn spec(rng: &mut SmallRng) -> ClusterSpec {

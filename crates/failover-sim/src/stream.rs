@@ -4,9 +4,10 @@
 use howdah_failover::{Method, SyncNames};
 use rand::Rng;
 
+use crate::message::Message;
 use crate::net::Peer;
 use crate::pg::{Commit, Pg, Power, Recv, Send, WaitKind, target};
-use crate::world::{Happening, Message, NODE_TICK, World};
+use crate::world::{Happening, NODE_TICK, World};
 
 /// `wal_receiver_timeout` as Howdah sets it, and as it is by default.
 const RECEIVER_TIMEOUT: (u64, u64) = (1_000_000, 60_000_000);
@@ -61,7 +62,7 @@ impl World {
         pg.replayed = pg.wal.len();
         let ended = pg.receiver.take();
         self.say(|| format!("node {node} is promoted to timeline {timeline}"));
-        self.oracle.promotions += 1;
+        self.oracle.promoted(now, timeline);
         if let Some(recv) = ended {
             self.send(
                 Peer::Node(node),
@@ -120,15 +121,13 @@ impl World {
             return;
         }
         let lying = !other.wal.is_prefix_of(&pg.wal);
-        let len = other.wal.len();
-        let sender =
-            Send { stream, flushed: len, replayed: other.replayed, sent: len, heard: now, replied: now };
+        // Where it is the sender knows by its first reply: a connection that was closed while the sender was frozen gives none.
+        let sender = Send { stream, flushed: 0, replayed: 0, sent: 0, heard: now, replied: 0 };
         if let Some(pg) = self.nodes.get_mut(node) {
             pg.senders.insert(standby, sender);
         }
         self.send(Peer::Node(node), Peer::Node(standby), Message::Attached { sender: node, stream, lying });
         self.push_wal(node);
-        self.release_commits(node);
     }
 
     /// The sender streams.
@@ -255,12 +254,12 @@ impl World {
     /// A session has ended at the server.
     pub fn end_session(&mut self, node: usize, session: u64) {
         let Some(pg) = self.nodes.get_mut(node) else { return };
-        pg.sessions.remove(&session);
+        let Some(ended) = pg.sessions.remove(&session) else { return };
         if pg.vote == Some(session) {
             pg.vote = None;
         }
         self.say(|| format!("node {node} ends session {session}"));
-        self.send(Peer::Node(node), Peer::Pooler, Message::SessionEnded { node, session });
+        self.send(Peer::Node(node), Peer::Pooler(ended.pooler), Message::SessionEnded { node, session });
     }
 
     /// Acknowledges the commits that have what they wait for.
@@ -282,7 +281,7 @@ impl World {
                 write: commit.write,
                 acknowledged: Some(protected),
             };
-            self.send(Peer::Node(node), Peer::Pooler, message);
+            self.answer_client(node, commit.client, message);
         }
     }
 

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
 
-use howdah_failover::{
-    Action, ActionError, ActionId, ClusterSpec, Done, NodeSpec, Path, ProbeFailure, Sample,
-};
+use howdah_failover::{ActionId, ClusterSpec, Command, NodeSpec};
 use howdah_topology::Time;
 use rand::rngs::SmallRng;
 
 use crate::client::Client;
 use crate::faults::Fault;
+use crate::message::{Message, Via};
 use crate::net::{Net, Peer};
 use crate::oracle::Oracle;
 use crate::pg::Pg;
@@ -19,138 +18,6 @@ use crate::pooler::Pooler;
 
 /// How often a server does what it does by itself, microseconds.
 pub const NODE_TICK: u64 = 5_000;
-
-/// A message between two ends.
-#[derive(Debug, Clone)]
-pub enum Message {
-    /// The pooler asks a server.
-    Request(Request),
-    /// A server answers the pooler.
-    Reply {
-        /// The pooler's life in which it was asked.
-        life: u32,
-        /// The order.
-        id: ActionId,
-        /// The session that is open now because of it.
-        session: Option<u64>,
-        /// The answer.
-        answer: Answer,
-    },
-    /// A session of the pooler has ended.
-    SessionEnded {
-        /// The node.
-        node: usize,
-        /// The session.
-        session: u64,
-    },
-    /// All connections to a node ended at once.
-    Reset {
-        /// The node.
-        node: usize,
-    },
-    /// A client's write.
-    Write {
-        /// The client.
-        client: usize,
-        /// Its write.
-        write: u64,
-        /// The timeline of the epoch by which it was routed.
-        timeline: u32,
-    },
-    /// What came of it.
-    Written {
-        /// The client.
-        client: usize,
-        /// Its write.
-        write: u64,
-        /// Acknowledged, and under which protection; `None`: refused.
-        acknowledged: Option<bool>,
-    },
-    /// A standby asks to be streamed to.
-    Attach {
-        /// The standby.
-        standby: usize,
-        /// The stream's number.
-        stream: u64,
-    },
-    /// The sender streams, or does not.
-    Attached {
-        /// The sender.
-        sender: usize,
-        /// The stream's number.
-        stream: u64,
-        /// The history is not the sender's.
-        lying: bool,
-    },
-    /// WAL up to so many entries, and a sign of life.
-    Stream {
-        /// The sender.
-        sender: usize,
-        /// The stream's number.
-        stream: u64,
-        /// Entries of the sender's log.
-        upto: usize,
-        /// The log's generation.
-        generation: u32,
-    },
-    /// A standby reports where it is, or asks for an answer.
-    Flushed {
-        /// The standby.
-        standby: usize,
-        /// The stream's number.
-        stream: u64,
-        /// Entries flushed.
-        flushed: usize,
-        /// Entries replayed.
-        replayed: usize,
-        /// An answer is wanted.
-        ping: bool,
-        /// When it was sent.
-        at: u64,
-    },
-    /// The other end of a stream is gone.
-    StreamEnded {
-        /// The stream's number.
-        stream: u64,
-    },
-}
-
-/// The pooler asks a server.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The pooler's life in which it asks.
-    pub life: u32,
-    /// The order.
-    pub id: ActionId,
-    /// What.
-    pub action: Action,
-    /// By which connection.
-    pub via: Via,
-    /// The server answers at this moment with what it has.
-    pub until: u64,
-}
-
-/// By which connection the pooler asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// A new control session, with this number.
-    Open(u64),
-    /// The control session.
-    Control(u64),
-    /// A connection for this alone.
-    Fresh,
-}
-
-/// A server's answer.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// A probe.
-    Sample(Box<Sample>),
-    /// A probe failed.
-    Failed(ProbeFailure),
-    /// An action.
-    Action(Result<Done, ActionError>),
-}
 
 /// What happens.
 #[derive(Debug, Clone)]
@@ -166,10 +33,12 @@ pub enum Happening {
     },
     /// A server does what it does by itself.
     NodeTick(usize),
-    /// The pooler's timer.
-    PoolerTick,
-    /// An order of the pooler has had its time.
+    /// A pooler's timer.
+    PoolerTick(usize),
+    /// An order of a pooler has had its time.
     Deadline {
+        /// The pooler.
+        pooler: usize,
         /// The pooler's life.
         life: u32,
         /// The order.
@@ -186,12 +55,12 @@ pub enum Happening {
         /// It begins.
         begins: bool,
     },
-    /// The operator orders a switchover.
-    Switchover {
-        /// To this node; `None`: to the best.
-        to: Option<usize>,
-        /// With FORCE.
-        force: bool,
+    /// The operator gives a command.
+    Operator {
+        /// At this pooler's console.
+        pooler: usize,
+        /// What.
+        command: Command,
     },
     /// All faults are over.
     Peace,
@@ -235,9 +104,9 @@ pub struct World {
     pub nodes: Vec<Pg>,
     /// The network.
     pub net: Net,
-    /// The pooler.
-    pub pooler: Pooler,
-    /// Its clients.
+    /// The poolers.
+    pub poolers: Vec<Pooler>,
+    /// Their clients.
     pub clients: Vec<Client>,
     /// The faults.
     pub faults: Vec<Fault>,
@@ -260,16 +129,16 @@ pub struct World {
 impl World {
     /// A world at its beginning; [`crate::setup`] fills it.
     #[must_use]
-    pub fn new(rng: SmallRng, spec: ClusterSpec, nodes: Vec<Pg>, pooler: Pooler) -> World {
-        let count = nodes.len();
+    pub fn new(rng: SmallRng, spec: ClusterSpec, nodes: Vec<Pg>, poolers: Vec<Pooler>) -> World {
+        let net = Net::new(poolers.len(), nodes.len(), 300);
         World {
             rng,
             now: 0,
             hosts: Rc::new(spec.nodes.clone()),
             spec,
             nodes,
-            net: Net::new(count, 300),
-            pooler,
+            net,
+            poolers,
             clients: Vec::new(),
             faults: Vec::new(),
             peace: false,
@@ -338,12 +207,12 @@ impl World {
         match due.what {
             Happening::Arrive { from, to, message } => self.arrive(from, to, message),
             Happening::NodeTick(node) => self.node_tick(node),
-            Happening::PoolerTick => self.pooler_tick(),
-            Happening::Deadline { life, id } => self.deadline(life, id),
+            Happening::PoolerTick(pooler) => self.pooler_tick(pooler),
+            Happening::Deadline { pooler, life, id } => self.deadline(pooler, life, id),
             Happening::ClientTick(client) => self.client_tick(client),
             Happening::SupervisorTick => self.supervise(),
             Happening::FaultTick { fault, begins } => self.fault_tick(fault, begins),
-            Happening::Switchover { to, force } => self.order_switchover(to, force),
+            Happening::Operator { pooler, command } => self.command(pooler, command),
             Happening::Peace => self.make_peace(),
         }
         true
@@ -355,7 +224,7 @@ impl World {
             return;
         }
         let frozen = match to {
-            Peer::Pooler => self.pooler.frozen > 0,
+            Peer::Pooler(p) => self.poolers.get(p).is_some_and(|p| p.frozen > 0),
             Peer::Node(n) => self.nodes.get(n).is_some_and(|n| n.frozen > 0),
         };
         if frozen {
@@ -363,7 +232,7 @@ impl World {
             return;
         }
         match to {
-            Peer::Pooler => self.pooler_receives(from, *message),
+            Peer::Pooler(p) => self.pooler_receives(p, *message),
             Peer::Node(n) => self.node_receives(n, from, *message),
         }
     }
@@ -397,15 +266,6 @@ impl World {
             }
             Message::StreamEnded { stream } => self.stream_ended(node, stream),
             other => self.say(|| format!("node {node} ignores {other:?} of {from:?}")),
-        }
-    }
-
-    /// The path of a probe, for the pooler's books.
-    #[must_use]
-    pub fn path_of(action: &Action) -> Option<Path> {
-        match action {
-            Action::Probe { path } => Some(*path),
-            _ => None,
         }
     }
 }
