@@ -7,6 +7,7 @@ use howdah_protocol::read::{self, TargetKind, TransactionStatus};
 use howdah_protocol::write::{self, Report};
 
 use crate::error::Fatal;
+use crate::request::Request;
 use crate::server::ServerSide;
 use crate::session::{Session, Shared};
 use crate::upstream::ClientTurn;
@@ -113,6 +114,7 @@ impl Session {
         }
         self.stream_drop = self.stream_left > 0;
         self.planned = 0;
+        answer_closes(server, to_client);
         let broken = tell(server, to_client);
         server.requests.abandon(&mut self.names, &mut server.names);
         if broken.in_transaction || broken.skipping || broken.untold.is_some() {
@@ -293,10 +295,33 @@ fn play_describe(body: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// Whether the server died in a transaction block that no COMMIT in flight may have ended.
+fn was_in_transaction(server: &ServerSide) -> bool {
+    server.status != TransactionStatus::Idle && !server.commit_in_flight
+}
+
+/// Closes in flight inside a transaction succeed, as they do in a failed one: drivers send them behind the
+/// application's back and drop the answer, so that the loss would be told to nobody, and the application's next
+/// statement would get 25P02, which no application tries again.
+fn answer_closes(server: &mut ServerSide, to_client: &mut Vec<u8>) {
+    if !was_in_transaction(server) || server.error_told || server.skipping {
+        return;
+    }
+    while let Some(request) = server.requests.head() {
+        match request {
+            Request::Close { hidden: true, .. } => {}
+            Request::Close { .. } | Request::Reply { tag: b'3', .. } => write::close_complete(to_client),
+            Request::Sync => write::ready_for_query(to_client, TransactionStatus::Failed),
+            _ => return,
+        }
+        server.requests.pop();
+    }
+}
+
 /// Answers every request in flight, and says what is left to be played. A group that has had an error already
 /// gets no second one.
 fn tell(server: &ServerSide, to_client: &mut Vec<u8>) -> Broken {
-    let in_transaction = server.status != TransactionStatus::Idle && !server.commit_in_flight;
+    let in_transaction = was_in_transaction(server);
     let first = if in_transaction { GONE } else { UNKNOWN };
     let status = if in_transaction { TransactionStatus::Failed } else { TransactionStatus::Idle };
     let mut words = first;

@@ -115,6 +115,25 @@ fn a_transaction_in_flight_is_gone() {
 }
 
 #[test]
+fn a_close_in_flight_is_not_where_the_loss_of_a_transaction_is_told() {
+    for (words, answer, next) in [
+        (say().close("s").sync(), "3 Z(E)", "E(40001) Z(E)"),
+        (say().close("s").sync().query("insert b"), "3 Z(E) E(40001) Z(E)", "E(25P02) Z(E)"),
+        (say().close("s").run("insert a").sync(), "3 E(40001) Z(E)", "E(25P02) Z(E)"),
+    ] {
+        primary().each(|world| {
+            world.ask(say().parse("s", "select 1").sync().query("begin"));
+            assert_eq!(in_flight(world, words.clone()), answer);
+            assert_eq!(world.ask(say().query("insert c")), next);
+            assert_eq!(world.ask(say().query("rollback")), "C(ROLLBACK) Z(I)");
+            // It was closed: its name is free.
+            assert_eq!(world.ask(say().parse("s", "select 1").sync()), "1 Z(I)");
+            goes_on(world);
+        });
+    }
+}
+
+#[test]
 fn a_commit_in_flight_is_unknown_however_it_was_sent() {
     let unknown = "E(08007) Z(I)";
     for (before, words, answer) in [
