@@ -1,11 +1,12 @@
 //! The project's own commands, started by the cargo aliases `xtask`, `ci` and `demo`.
 //!
 //! [`tidy`] holds the numbers of CONTRIBUTING.md, [`ci`] runs everything that CI runs, [`compare`] measures Howdah
-//! beside PgBouncer, [`demo`] builds and starts the demo. Read `tidy/mod.rs` first: it is what fails most builds.
+//! beside PgBouncer, [`demo`] builds and starts the demo, [`chaos`] breaks clusters under load. Read `tidy/mod.rs` first: it is what fails most builds.
 
 // A command's output is what it is for.
 #![allow(clippy::print_stdout)]
 
+mod chaos;
 mod ci;
 #[cfg(test)]
 mod ci_tests;
@@ -38,6 +39,8 @@ enum Command {
     Ci(ci::Options),
     /// Measure Howdah, PgBouncer and a direct connection in interleaved rounds.
     Compare(compare::Options),
+    /// Failover under load with every kind of fault; the arguments go to `howdah-chaos`.
+    Chaos(chaos::Options),
     /// Build everything that the demo needs and start it; the arguments go to `howdah demo`.
     Demo(demo::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Tidy(options) => tidy::run(&root, &options),
         Command::Ci(options) => ci::run(&root, &options),
         Command::Compare(options) => compare::run(&root, &options),
+        Command::Chaos(options) => chaos::run(&root, &options),
         Command::Demo(options) => demo::run(&root, &options),
     };
     match outcome {

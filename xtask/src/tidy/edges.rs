@@ -70,7 +70,7 @@ const BELOW_FACADE: &[&str] = &[
 
 /// The list of edges. Levels 0 to 4 are the product; `testkit` makes real clusters for tests and for `howdah demo`,
 /// and 5 is what only developers run.
-pub(crate) const EDGES: [Package; 19] = [
+pub(crate) const EDGES: [Package; 20] = [
     package("crates/protocol", 0, &[], &[]),
     package("crates/classifier", 0, &[], &[]),
     package("crates/topology", 0, &[], &[]),
@@ -91,6 +91,7 @@ pub(crate) const EDGES: [Package; 19] = [
         &[],
     ),
     package("crates/failover-sim", 5, &["failover", "topology"], &[]),
+    package("crates/chaos", 5, &["testkit"], &[]),
     package("tests", 5, &[], &["howdah", "config", "protocol", "testkit", "topology", "classifier"]),
     package(
         "benches",
