@@ -226,9 +226,13 @@ impl Turn<'_, '_> {
                 if let Some(Undo::ServerAdded(id)) = undo.last() {
                     self.server.names.prove(*id);
                 }
+                self.server.retry.keep(undo);
                 Ok(hidden)
             }
-            (b'3', Some(Request::Close { hidden, .. })) => Ok(hidden),
+            (b'3', Some(Request::Close { hidden, undo })) => {
+                self.server.retry.keep(undo);
+                Ok(hidden)
+            }
             (b'2', Some(Request::Bind)) => Ok(false),
             _ => Err(ServerFault::Unexpected { tag }),
         }
@@ -273,6 +277,7 @@ impl Turn<'_, '_> {
         }
         if server.retry.refused {
             if server.requests.is_empty() {
+                server.retry.take_back(&mut self.session.names);
                 self.signal = Signal::Retry;
             }
             return Ok(true);

@@ -107,6 +107,7 @@ impl Session {
         let armed = server.is_armed();
         if (server.retry.refused || armed && again) && !self.is_mid_frame() {
             server.requests.abandon(&mut self.names, &mut server.names);
+            server.retry.take_back(&mut self.names);
             return Lost::Retry;
         }
         if server.stream_left > 0 && !server.stream_hidden && !armed {

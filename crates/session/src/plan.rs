@@ -46,6 +46,8 @@ struct Batch {
     primary: bool,
     /// The unnamed statement was parsed in this batch.
     unnamed: bool,
+    /// The names that were.
+    parsed: Vec<Box<[u8]>>,
     /// A text in it may end a transaction.
     ends: bool,
     /// It wants answers before its end, or is too long to look at its end.
@@ -108,16 +110,18 @@ impl Session {
             b'Q' => batch.add(self.classify(shared, read::query(body)?)),
             b'P' => {
                 let parse = read::parse(body)?;
-                // Named: the name must not be half made when a replica refuses and the batch runs again.
-                batch.primary |= !parse.name.is_empty();
-                batch.unnamed |= parse.name.is_empty();
+                if parse.name.is_empty() {
+                    batch.unnamed = true;
+                } else {
+                    batch.parsed.push(parse.name.into());
+                }
                 batch.add(self.classify(shared, parse.query));
             }
             b'B' => {
                 let name = read::bind(body)?.statement;
                 match self.names.get(name) {
                     Some(statement) => batch.add(self.verdict_of(shared, statement)),
-                    None => batch.primary |= !(name.is_empty() && batch.unnamed),
+                    None => batch.primary |= !batch.has_parsed(name),
                 }
             }
             // A Flush wants answers before the batch is whole, and what follows is not known: the primary.
@@ -145,6 +149,11 @@ impl Session {
 }
 
 impl Batch {
+    /// Whether the statement was parsed in this batch, and so looked at.
+    fn has_parsed(&self, name: &[u8]) -> bool {
+        if name.is_empty() { self.unnamed } else { self.parsed.iter().any(|parsed| **parsed == *name) }
+    }
+
     fn add(&mut self, verdict: Verdict) {
         self.primary |= verdict.route == Route::Primary;
         self.ends |= may_end(verdict.effects);

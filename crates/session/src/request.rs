@@ -30,6 +30,22 @@ impl Undo {
         matches!(self, Undo::Client { name: written, .. } if **written == *name)
     }
 
+    /// Whether the client's names were written.
+    pub(crate) fn is_client(&self) -> bool {
+        matches!(self, Undo::Client { .. })
+    }
+
+    /// Takes back what was written into the client's names.
+    pub(crate) fn take_back_client(self, names: &mut ClientNames) {
+        match self {
+            Undo::Client { name, before: Some(statement) } => names.insert(&name, statement),
+            Undo::Client { name, before: None } => {
+                names.remove(&name);
+            }
+            Undo::ServerAdded(_) | Undo::ServerRemoved(_) => {}
+        }
+    }
+
     /// Whether the server's book was written at `id`.
     pub(crate) fn is_of_server(&self, id: u64) -> bool {
         match self {
@@ -101,7 +117,7 @@ impl Request {
         }
     }
 
-    fn into_undo(self) -> Vec<Undo> {
+    pub(crate) fn into_undo(self) -> Vec<Undo> {
         match self {
             Request::Parse { undo, .. } | Request::Close { undo, .. } | Request::Reply { undo, .. } => undo,
             _ => Vec::new(),
@@ -266,10 +282,7 @@ impl Requests {
 
 fn take_back(change: Undo, client: &mut ClientNames, server: &mut ServerNames) {
     match change {
-        Undo::Client { name, before: Some(statement) } => client.insert(&name, statement),
-        Undo::Client { name, before: None } => {
-            client.remove(&name);
-        }
+        Undo::Client { .. } => change.take_back_client(client),
         Undo::ServerAdded(id) => server.remove(id),
         Undo::ServerRemoved(statement) => server.insert(&statement),
     }

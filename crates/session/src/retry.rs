@@ -7,6 +7,9 @@
 
 use std::collections::VecDeque;
 
+use crate::prepared::ClientNames;
+use crate::request::Undo;
+
 /// Most bytes of batches that are remembered; the client waits for answers before it may send more.
 pub(crate) const REMEMBER_UP_TO: usize = 256 * 1024;
 
@@ -35,6 +38,9 @@ pub(crate) struct Retry {
     pub(crate) decided: bool,
     /// The server refused the first batch: the rest of its answers is dropped.
     pub(crate) refused: bool,
+    /// The way back of what answered messages wrote into the client's names, in order: the batch that runs again
+    /// writes it again.
+    written: Vec<Undo>,
 }
 
 impl Retry {
@@ -75,6 +81,21 @@ impl Retry {
         {
             self.bytes.drain(..batch.len);
             self.decided = false;
+            self.written.clear();
+        }
+    }
+
+    /// A message was answered that had written into the books.
+    pub(crate) fn keep(&mut self, undo: Vec<Undo>) {
+        if !self.is_empty() {
+            self.written.extend(undo.into_iter().filter(Undo::is_client));
+        }
+    }
+
+    /// Everything is to run again: takes back what answered messages wrote into the client's names.
+    pub(crate) fn take_back(&mut self, names: &mut ClientNames) {
+        for change in self.written.drain(..).rev() {
+            change.take_back_client(names);
         }
     }
 

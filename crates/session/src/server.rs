@@ -222,7 +222,8 @@ impl ServerSide {
             } else if !self.retry.refused {
                 to_client.extend_from_slice(&reply);
             }
-            self.requests.pop();
+            let answered = self.requests.pop();
+            self.retry.keep(answered.map(Request::into_undo).unwrap_or_default());
         }
     }
 }

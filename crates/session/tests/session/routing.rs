@@ -32,6 +32,7 @@ fn reads_go_to_a_replica_and_the_rest_to_the_primary() {
             say().run("select 1").sync(),
             say().run("select 1").run("select 2").sync(),
             say().parse("", "select 1").describe("").sync(),
+            say().parse("named", "select 1").describe("named").sync(),
             say().sync(),
             say().query("copy t to stdout"),
         ] {
@@ -42,7 +43,7 @@ fn reads_go_to_a_replica_and_the_rest_to_the_primary() {
             say().query("select 1; insert a"),
             say().run("insert a").sync(),
             say().run("select 1").run("insert a").sync(),
-            say().parse("named", "select 1").sync(),
+            say().parse("write", "insert a").sync(),
             say().run("select 1").flush().sync(),
             say().function_call(),
             say().bind("").sync(),
