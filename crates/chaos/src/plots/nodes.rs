@@ -68,18 +68,9 @@ pub(super) async fn freeze(stage: &mut Stage, rounds: u32) -> Result<(), Failure
     Ok(())
 }
 
-/// Kills the primary and later the new one; brings both back.
+/// Kills the primary and later the new one; brings both back. The last node is promoted, and acknowledges writes as
+/// soon as one of the others is its standby (`on_last_node = wait`).
 pub(super) async fn kill_twice(stage: &mut Stage) -> Result<(), Failure> {
-    let (first, second) = kill_two(stage).await?;
-    for node in [first, second] {
-        let primary = stage.primary().await?;
-        stage.site.rejoin(node, primary).await?;
-    }
-    stage.whole().await
-}
-
-/// Kills the primary, waits, kills the new one; gives both.
-async fn kill_two(stage: &mut Stage) -> Result<(usize, usize), Failure> {
     let first = stage.primary().await?;
     stage.begin();
     stage.site.kill(first).await?;
@@ -89,8 +80,12 @@ async fn kill_two(stage: &mut Stage) -> Result<(usize, usize), Failure> {
     stage.advance().await?;
     stage.begin();
     stage.site.kill(second).await?;
+    let last = stage.other_primary(second).await?;
+    for node in [first, second] {
+        stage.site.rejoin(node, last).await?;
+    }
     stage.recovered().await?;
-    Ok((first, second))
+    stage.whole().await
 }
 
 /// Two primaries are killed one after the other, then the last node; all are started in one of the orders. Only the

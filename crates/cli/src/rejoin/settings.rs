@@ -19,7 +19,16 @@ const AUTO: &str = "postgresql.auto.conf";
 const OF_THE_CLUSTER: [&str; 2] = ["synchronous_standby_names", "howdah.members"];
 
 /// What was true for another role or another failover.
-const OF_THE_PAST: [&str; 4] = ["primary_conninfo", "primary_slot_name", "recovery_target", "howdah.fence"];
+///
+/// Howdah makes a primary that returns from the past read-only (FAILOVER_PROTOCOL.md section 10); promoted with that one
+/// day, the node would refuse all writes.
+const OF_THE_PAST: [&str; 5] = [
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_target",
+    "howdah.fence",
+    "default_transaction_read_only",
+];
 
 /// The settings of a node, taken out before its directory is changed.
 #[derive(Debug, Default)]

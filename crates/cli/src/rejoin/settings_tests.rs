@@ -5,7 +5,7 @@ use super::settings::merged;
 #[test]
 fn own_lines_stay_and_the_clusters_come_from_the_primary() {
     let own = "# Do not edit\nport = '5433'\nsynchronous_standby_names = '*'\nprimary_conninfo = 'host=old'\n\
-               primary_slot_name = 's'\nhowdah.fence = 'x'\n";
+               primary_slot_name = 's'\nhowdah.fence = 'x'\ndefault_transaction_read_only = 'on'\n";
     let theirs = "port = '5434'\nsynchronous_standby_names = 'FIRST 1 (a, b)'\nhowdah.members = '3 1 a,b'\n\
                   primary_conninfo = ''\n";
     let text = merged(own, theirs, "host=new password='it''s' application_name=me", None);
