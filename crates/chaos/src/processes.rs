@@ -66,6 +66,7 @@ impl Processes {
             own.thaw();
             own.stop_immediate().await?;
         }
+        own.wait_gone().await?;
         let mut command = Command::new(&self.howdah);
         command.arg("rejoin").arg("--pgdata").arg(own.pgdata());
         command.arg("--primary").arg(self.cluster.conninfo_to(node, primary));

@@ -41,7 +41,7 @@ struct Inner {
     pgdata: PathBuf,
     binaries: Binaries,
     child: Mutex<Option<Child>>,
-    /// Children of a killed postmaster; the next one must not start before they are gone.
+    /// What is left of a killed server; the next one must not start before it is gone.
     dying: Mutex<Vec<i32>>,
     workdir: Arc<WorkDir>,
 }
@@ -216,10 +216,25 @@ impl Node {
     /// [`Error::NotRunning`].
     pub fn kill9(&self) -> Result<(), Error> {
         let pid = self.running_pid()?;
-        let children = process::signal_server(pid, Signal::KILL);
-        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = children;
+        let mut dying = process::signal_server(pid, Signal::KILL);
+        // A postmaster that another program started is reaped by somebody else, a moment later.
+        dying.push(pid);
+        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = dying;
         self.reap();
         Ok(())
+    }
+
+    /// Waits until nothing is left of a killed server: a process that nobody has reaped yet holds its lock file.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] after 30 s.
+    pub async fn wait_gone(&self) -> Result<(), Error> {
+        let what = format!("nothing to be left of {}", self.name());
+        wait_until(&what, DEFAULT_DEADLINE, || async {
+            let dying = self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner);
+            dying.iter().all(|pid| !process::exists(*pid))
+        })
+        .await
     }
 
     /// Kills the postmaster alone; its children end by themselves when they notice.
@@ -414,7 +429,7 @@ impl Drop for Inner {
 /// Waits for killed processes, which are gone in a moment.
 fn await_death(pids: &[i32]) {
     let started = std::time::Instant::now();
-    while started.elapsed() < REAP_LIMIT && pids.iter().any(|pid| process::is_alive(*pid)) {
+    while started.elapsed() < REAP_LIMIT && pids.iter().any(|pid| process::exists(*pid)) {
         std::thread::yield_now();
     }
 }

@@ -23,6 +23,11 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     stat_fields(pid).is_some_and(|fields| !fields.starts_with('Z'))
 }
 
+/// Whether the process is there at all, dead and not reaped included.
+pub(crate) fn exists(pid: i32) -> bool {
+    stat_fields(pid).is_some()
+}
+
 /// The postmaster that `postmaster.pid` names, if it lives and works on this directory: the file of a killed one
 /// stays, and its number may be another process's by now.
 pub(crate) fn postmaster_of(pgdata: &Path) -> Option<i32> {
