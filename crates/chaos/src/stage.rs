@@ -1,9 +1,9 @@
 //! Everything of one row: the cluster, a pooler, the clients; and the steps that most plots share.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use howdah_testkit::wait_until;
+use howdah_testkit::{wait_until, wait_until_some};
 
 use crate::books::Gaps;
 use crate::containers::Containers;
@@ -87,16 +87,22 @@ impl Stage {
 
     /// Waits until the pooler has a primary other than this one; gives its place.
     pub(crate) async fn other_primary(&self, old: usize) -> Result<usize, Failure> {
-        let began = Instant::now();
-        loop {
-            if let Some(new) = self.primary().await.ok().filter(|new| *new != old) {
-                return Ok(new);
-            }
-            if began.elapsed() > PATIENCE {
-                return Err(format!("no other primary within {PATIENCE:?}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.primary_that("is another", |node| node != old).await
+    }
+
+    /// Waits until the pooler has a primary that answers; gives its place.
+    pub(crate) async fn some_primary(&self) -> Result<usize, Failure> {
+        self.primary_that("answers", |_| true).await
+    }
+
+    async fn primary_that(&self, what: &str, fits: impl Fn(usize) -> bool) -> Result<usize, Failure> {
+        let fits = &fits;
+        let what = format!("a primary that {what}");
+        let found = wait_until_some(&what, PATIENCE, || async move {
+            let node = self.primary().await.ok().filter(|node| fits(*node))?;
+            self.site.timeline(node).await.map(|_| node)
+        });
+        Ok(found.await?)
     }
 
     /// Brings a node back as a standby, and waits until the cluster is whole.

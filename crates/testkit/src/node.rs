@@ -150,10 +150,10 @@ impl Node {
     /// # Errors
     /// [`Error::Io`] when the process cannot be made.
     pub fn launch(&self) -> Result<(), Error> {
+        await_death(&std::mem::take(&mut *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner)));
         if self.is_running() {
             return Ok(());
         }
-        await_death(&std::mem::take(&mut *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner)));
         let log_path = self.log_path();
         let log = std::fs::OpenOptions::new()
             .create(true)
