@@ -12,6 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The first seed and the number of seeds that the simulator runs every time.
 const FIXED_SEEDS: (u64, u32) = (1, 250);
+/// The rows of `howdah-chaos` that CI plays.
+const CHAOS_ROWS: &str =
+    "kill,kill-twice,restart-all,two-poolers,pooler-killed,lag,async-kill,container-kill,cut-off,two-sides";
 /// How many seeds the simulator runs from a fresh, printed one.
 const FRESH_SEEDS: u32 = 250;
 
@@ -104,24 +107,39 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
         cargo("bench-smoke", &["test", "--quiet", "-p", "howdah-benches", "--benches"]),
         rustdoc,
     ];
-    all.extend(compose_step(root));
+    let containers = containers_answer(root);
+    all.push(chaos_step(root, containers));
+    if containers {
+        let mut command = Command::new("docker/smoke");
+        command.current_dir(root);
+        all.push(Step { name: "compose", command });
+    } else {
+        println!(
+            "ci: no container engine with Compose answers: no containers come up, neither for compose nor for chaos"
+        );
+    }
     all
 }
 
-/// The containers come up, where there is something to run them; said plainly where there is not.
-fn compose_step(root: &Path) -> Option<Step> {
+/// Some faults under load, each in its short form; `cargo xtask chaos` plays all of them. Times are not judged: the
+/// machine may be busy with anything.
+fn chaos_step(root: &Path, containers: bool) -> Step {
+    let mut command = Command::new(process::target_folder(root).join("debug/howdah-chaos"));
+    command.current_dir(root).args(["--lenient", "--rounds", "2", "--only", CHAOS_ROWS]);
+    if !containers {
+        command.arg("--no-containers");
+    }
+    Step { name: "chaos", command }
+}
+
+/// Whether there is something to run containers.
+fn containers_answer(root: &Path) -> bool {
     let answers = |program: &str, word: &str| {
         let mut command = Command::new(program);
         command.current_dir(root).arg(word).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    if !answers("docker", "info") || !answers("docker/compose", "version") {
-        println!("ci: no container engine with Compose answers: the step compose is not run");
-        return None;
-    }
-    let mut command = Command::new("docker/smoke");
-    command.current_dir(root);
-    Some(Step { name: "compose", command })
+    answers("docker", "info") && answers("docker/compose", "version")
 }
 
 /// A misspelled step would pass by running nothing.

@@ -16,15 +16,20 @@ use crate::{Failure, Options};
 pub(crate) async fn play(fault: &Fault, options: &Options) -> Result<Figures, Failure> {
     let mut stage = Stage::set(fault, options).await?;
     let rounds = options.rounds.unwrap_or(fault.rounds).min(fault.rounds);
-    match act(fault, &mut stage, rounds).await {
-        Ok(()) => stage.finish().await,
+    let played = match act(fault, &mut stage, rounds).await {
+        Ok(()) => stage.judge().await,
+        Err(failure) => Err(failure),
+    };
+    let described = match played {
+        Ok(()) => Ok(()),
         Err(failure) => {
-            let shown = stage.pooler.describe().await;
-            let sentence = format!("{failure}\n{shown}\n{}", tail(&stage.pooler.log()));
-            stage.site.remove().await;
-            Err(sentence.into())
+            let (shown, log) = (stage.pooler.describe().await, tail(&stage.pooler.log()));
+            Err(format!("{}\n{shown}\n{log}", crate::direct::chain(failure.as_ref())))
         }
-    }
+    };
+    let figures = stage.remove().await;
+    described?;
+    Ok(figures)
 }
 
 async fn act(fault: &Fault, stage: &mut Stage, rounds: u32) -> Result<(), Failure> {

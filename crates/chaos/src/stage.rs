@@ -119,7 +119,7 @@ impl Stage {
     }
 
     /// Lets the clients end, and compares what they were told with what the primary has.
-    pub(crate) async fn finish(mut self) -> Result<Figures, Failure> {
+    pub(crate) async fn judge(&mut self) -> Result<(), Failure> {
         self.advance().await?;
         self.load.stop(PATIENCE).await?;
         let primary = self.primary().await?;
@@ -128,11 +128,15 @@ impl Stage {
         self.figures.add_books(&self.load.books, balance);
         let timeline = self.site.timeline(primary).await.ok_or("the primary does not say its timeline")?;
         self.figures.promotions = timeline - self.first_timeline;
-        self.figures.log = self.pooler.log();
-        drop(client);
-        self.pooler.kill().await?;
-        self.site.remove().await;
-        Ok(self.figures)
+        Ok(())
+    }
+
+    /// Removes everything; gives what was seen.
+    pub(crate) async fn remove(self) -> Figures {
+        let Self { site, pooler, load, figures, .. } = self;
+        drop((load, pooler));
+        site.remove().await;
+        figures
     }
 }
 

@@ -20,8 +20,6 @@ pub(crate) struct Figures {
     pub(crate) bare: Vec<Duration>,
     /// Timelines gone through.
     pub(crate) promotions: u32,
-    /// The pooler's log.
-    pub(crate) log: String,
     lost: Vec<String>,
     duplicated: Vec<String>,
     stale: Vec<String>,
