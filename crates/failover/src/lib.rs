@@ -42,6 +42,8 @@ mod votes;
 mod guards_tests;
 #[cfg(test)]
 mod quorum_tests;
+#[cfg(test)]
+mod stop_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};
 pub use event::{Command, Event, Path, ProbeFailure, Report};

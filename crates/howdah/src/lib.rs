@@ -40,3 +40,6 @@ pub use error::StartError;
 pub use handle::{Handle, Pipe, PipeError};
 
 pub use howdah_config as config;
+// What the program beside a node (`howdah rejoin --supervise`) reads of the machine's writing.
+pub use howdah_failover::stop::SUPERVISOR;
+pub use howdah_failover::{FenceRecord, StopOrder};

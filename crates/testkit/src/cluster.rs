@@ -18,7 +18,7 @@ use crate::wait::{DEFAULT_DEADLINE, wait_until};
 use crate::workdir::WorkDir;
 
 /// The password of the replication roles.
-const REPLICATION_PASSWORD: &str = "repsecret";
+pub(crate) const REPLICATION_PASSWORD: &str = "repsecret";
 
 /// What the reference installation sets, and `wal_log_hints` for pg_rewind.
 const REPLICATION_SETTINGS: &[(&str, &str)] = &[

@@ -15,6 +15,7 @@ mod ports;
 mod postgres;
 mod process;
 mod settings;
+mod supervisor;
 mod wait;
 mod workdir;
 
@@ -25,5 +26,6 @@ pub use error::Error;
 pub use node::Node;
 pub use ports::PortLease;
 pub use postgres::{Options, Postgres};
+pub use supervisor::Supervisor;
 pub use wait::{DEFAULT_DEADLINE, wait_until, wait_until_some};
 pub use workdir::WorkDir;

@@ -18,6 +18,8 @@ const START_LIMIT: &str = "120";
 pub(crate) struct Carry<'a> {
     pub(crate) options: &'a Options,
     pub(crate) primary: &'a Conninfo,
+    /// The login for pg_rewind.
+    pub(crate) login: &'a Conninfo,
     pub(crate) programs: &'a Programs,
     pub(crate) node: &'a Node,
 }
@@ -35,31 +37,15 @@ impl Carry<'_> {
         match way {
             Way::Start => {}
             Way::Rewind => {
-                let login = self.login()?;
-                self.checkpoint(&login)?;
-                if let Err(why) = self.rewind(&login) {
+                self.checkpoint(self.login)?;
+                if let Err(why) = self.rewind(self.login) {
                     self.copy_instead(&why)?;
                 }
             }
             Way::Copy => self.copy()?,
         }
-        let conninfo = self.primary.without("dbname").with("application_name", &self.name());
+        let conninfo = self.primary.without("dbname").with("application_name", &self.options.name());
         kept.put(pgdata, self.programs, &conninfo.text(), self.options.slot.as_deref())
-    }
-
-    /// The name that the node streams under.
-    fn name(&self) -> String {
-        let folder = self.options.pgdata.file_name().unwrap_or_default().to_string_lossy();
-        self.options.name.clone().unwrap_or_else(|| folder.into_owned())
-    }
-
-    /// The login for pg_rewind.
-    fn login(&self) -> Result<Conninfo, Error> {
-        let login = match &self.options.rewind_as {
-            Some(text) => Conninfo::parse(text).map_err(Error::Refused)?,
-            None => self.primary.clone(),
-        };
-        Ok(if login.get("dbname").is_some() { login } else { login.with("dbname", "postgres") })
     }
 
     /// pg_rewind takes the primary's timeline from its control file, which a promotion changes only with the next
@@ -124,7 +110,7 @@ impl Carry<'_> {
     }
 
     fn base_backup(&self, into: &Path) -> Result<(), Error> {
-        let from = self.primary.without("dbname").with("application_name", &self.name());
+        let from = self.primary.without("dbname").with("application_name", &self.options.name());
         let mut command = self.programs.command_to("pg_basebackup", Some("-d"), &from);
         command.arg("-D").arg(into).args(["-Fp", "-Xs", "-v", "-P", "-c", "fast"]);
         programs::watch(&mut command).map_err(Error::Failed)
@@ -152,7 +138,7 @@ impl Carry<'_> {
         }
         let looked = |why| Error::Failed(format!("{why}; its log is {}", log.display()));
         programs::watch(&mut command).map_err(looked)?;
-        say(&format!("{} runs as a standby of {}.\n", self.name(), self.primary.place()));
+        say(&format!("{} runs as a standby of {}.\n", self.options.name(), self.primary.place()));
         Ok(())
     }
 }

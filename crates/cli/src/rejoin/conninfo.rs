@@ -53,6 +53,31 @@ impl Conninfo {
         format!("{host}:{}", self.get("port").unwrap_or("5432"))
     }
 
+    /// The servers that it names, as libpq lists them (`host=a,b port=1,2`): the same for each, with one host and port.
+    ///
+    /// # Errors
+    /// There are as many ports as fit neither one nor all of the hosts.
+    pub(crate) fn each(&self) -> Result<Vec<Self>, String> {
+        let Some(hosts) = self.get("host").filter(|hosts| hosts.contains(',')) else {
+            return Ok(vec![self.clone()]);
+        };
+        let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
+        let ports: Vec<&str> = self.get("port").unwrap_or("5432").split(',').map(str::trim).collect();
+        if ports.len() != 1 && ports.len() != hosts.len() {
+            return Err(format!("{} hosts and {} ports in the connection string", hosts.len(), ports.len()));
+        }
+        let ports = ports.iter().cycle();
+        Ok(hosts.iter().zip(ports).map(|(host, port)| self.with("host", host).with("port", port)).collect())
+    }
+
+    /// The same at the place of another one.
+    pub(crate) fn at(&self, other: &Self) -> Self {
+        let moved = self.without("host").without("hostaddr").without("port");
+        let keys = ["host", "hostaddr", "port"];
+        let pairs = other.pairs.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+        Self { pairs: pairs.cloned().chain(moved.pairs).collect() }
+    }
+
     /// As libpq reads it.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();

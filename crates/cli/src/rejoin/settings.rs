@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use howdah::FenceRecord;
+
 use super::Error;
 use super::programs::Programs;
 
@@ -22,11 +24,12 @@ const OF_THE_CLUSTER: [&str; 2] = ["synchronous_standby_names", "howdah.members"
 ///
 /// Howdah makes a primary that returns from the past read-only (FAILOVER_PROTOCOL.md section 10); promoted with that one
 /// day, the node would refuse all writes.
-const OF_THE_PAST: [&str; 5] = [
+const OF_THE_PAST: [&str; 6] = [
     "primary_conninfo",
     "primary_slot_name",
     "recovery_target",
     "howdah.fence",
+    "howdah.switchover",
     "default_transaction_read_only",
 ];
 
@@ -95,6 +98,15 @@ pub(crate) fn merged(own: &str, theirs: &str, conninfo: &str, slot: Option<&str>
         add(&format!("primary_slot_name = '{}'", slot.replace('\'', "''")));
     }
     text
+}
+
+/// The mark that a failover has left on the node, as of its files.
+pub(crate) fn mark(pgdata: &Path) -> Option<FenceRecord> {
+    let auto = std::fs::read_to_string(pgdata.join(AUTO)).ok()?;
+    let lines = auto.lines().rev();
+    let value = lines.filter_map(|line| line.split_once('=')).find(|(name, _)| name.trim() == "howdah.fence");
+    let quoted = value?.1.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+    quoted.replace("''", "'").parse().ok()
 }
 
 /// Whether a line sets one of these; a name also stands for those that begin with it.

@@ -39,31 +39,39 @@ impl Source {
     }
 }
 
-/// Asks the server.
+/// Asks the server. `login` is for what a replication connection cannot ask of versions before 14.
 ///
 /// # Errors
 /// It does not answer, or not as a PostgreSQL.
-pub(crate) fn ask(primary: &Conninfo, programs: &Programs) -> Result<Source, Error> {
+pub(crate) fn ask(primary: &Conninfo, login: &Conninfo, programs: &Programs) -> Result<Source, Error> {
     let at = primary.without("dbname").with("replication", "true");
     let refused = |why: String| Error::Refused(format!("cannot ask {}: {why}", primary.place()));
-    let query = |sql: &str| {
-        let mut command = programs.command_to("psql", None, &at);
+    let query = |to: &Conninfo, commands: &[&str]| {
+        let mut command = programs.command_to("psql", None, to);
         // A field separator that is in no answer.
-        command.args(["--no-psqlrc", "-qAt", "-F", "\t", "--command", sql]);
-        programs::output(&mut command).map_err(refused)
+        command.args(["--no-psqlrc", "-qAt", "-F", "\t"]);
+        command.args(commands.iter().map(|sql| format!("--command={sql}")));
+        programs::output(&mut command)
     };
-    let identity = query("IDENTIFY_SYSTEM")?;
-    let mut fields = identity.trim().split('\t');
+    let (identity, is_standby) = if programs.major() >= 14 {
+        let answer = query(&at, &["IDENTIFY_SYSTEM", "SHOW in_hot_standby"]).map_err(refused)?;
+        let is_standby = answer.lines().nth(1) == Some("on");
+        (answer, is_standby)
+    } else {
+        let answer = query(&at, &["IDENTIFY_SYSTEM"]).map_err(refused)?;
+        let in_recovery = query(login, &["SELECT pg_is_in_recovery()"]);
+        (answer, in_recovery.is_ok_and(|answer| answer.trim() == "t"))
+    };
+    let identity = identity.lines().next().unwrap_or_default();
+    let mut fields = identity.split('\t');
     let mut next = || fields.next().unwrap_or_default();
-    let odd = || refused(format!("it answers {:?} to IDENTIFY_SYSTEM", identity.trim()));
+    let odd = || refused(format!("it answers {identity:?} to IDENTIFY_SYSTEM"));
     let system = next().parse().map_err(|_| odd())?;
     let timeline = next().parse().map_err(|_| odd())?;
     let position = parse_lsn(next()).ok_or_else(odd)?;
-    // Before version 14 there is no such setting, and a replication connection can ask nothing else.
-    let is_standby = query("SHOW in_hot_standby").is_ok_and(|answer| answer.trim() == "on");
     let forks = match timeline {
         1 => Vec::new(),
-        _ => history(&query(&format!("TIMELINE_HISTORY {timeline}"))?),
+        _ => history(&query(&at, &[&format!("TIMELINE_HISTORY {timeline}")]).map_err(refused)?),
     };
     Ok(Source { system, timeline, position, is_standby, forks })
 }

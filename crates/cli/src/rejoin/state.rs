@@ -74,7 +74,7 @@ pub(crate) fn look(pgdata: &Path, programs: &Programs) -> Result<Node, Error> {
         )));
     }
     version_fits(pgdata, programs.major())?;
-    if let Some(pid) = running(pgdata) {
+    if let Some(pid) = running(pgdata).or_else(|| orphan(pgdata)) {
         return Err(Error::Refused(format!(
             "a server (process {pid}) runs on {}: stop it first",
             pgdata.display()
@@ -83,9 +83,22 @@ pub(crate) fn look(pgdata: &Path, programs: &Programs) -> Result<Node, Error> {
     let text = programs::output(programs.command("pg_controldata").arg("-D").arg(pgdata));
     let mut control = parse(&text.map_err(Error::Refused)?).map_err(Error::Refused)?;
     control.was_standby = pgdata.join("standby.signal").exists();
+    if !control.was_standby {
+        // The control file of a primary tells of a promotion only with the next checkpoint.
+        control.timeline = control.timeline.max(newest_history(pgdata));
+    }
     control.has_tablespaces =
         std::fs::read_dir(pgdata.join("pg_tblspc")).is_ok_and(|mut entries| entries.next().is_some());
     Ok(Node::Stopped(control))
+}
+
+/// The newest timeline whose history file is in the directory; a promoted server writes it before all else.
+fn newest_history(pgdata: &Path) -> u32 {
+    let Ok(entries) = std::fs::read_dir(pgdata.join("pg_wal")) else { return 0 };
+    let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+    let timeline =
+        |name: std::ffi::OsString| u32::from_str_radix(name.to_str()?.strip_suffix(".history")?, 16).ok();
+    names.filter_map(timeline).max().unwrap_or(0)
 }
 
 fn version_fits(pgdata: &Path, ours: u32) -> Result<(), Error> {
@@ -103,11 +116,11 @@ fn version_fits(pgdata: &Path, ours: u32) -> Result<(), Error> {
 
 /// The process that `postmaster.pid` names, if it is a PostgreSQL on this directory: the file of a killed one stays,
 /// and its number may be another process's by now (in a container it is 1, and so may we be).
-fn running(pgdata: &Path) -> Option<u32> {
+pub(crate) fn running(pgdata: &Path) -> Option<u32> {
     let text = std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?;
     let pid: u32 = text.lines().next()?.trim().parse().ok()?;
     let process = Path::new("/proc").join(pid.to_string());
-    let program = std::fs::read_to_string(process.join("comm")).ok()?;
+    let program = std::fs::read_to_string(process.join("comm")).ok().filter(|_| is_alive(pid))?;
     if !program.starts_with("postgres") && !program.starts_with("postmaster") {
         return None;
     }
@@ -117,6 +130,26 @@ fn running(pgdata: &Path) -> Option<u32> {
         _ => false,
     };
     (!elsewhere).then_some(pid)
+}
+
+/// A process of a server whose first one was killed: it may still write until it notices.
+fn orphan(pgdata: &Path) -> Option<u32> {
+    let ours = pgdata.canonicalize().ok()?;
+    let pids = std::fs::read_dir("/proc").ok()?.filter_map(Result::ok);
+    let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &u32| {
+        let process = Path::new("/proc").join(pid.to_string());
+        let named =
+            std::fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("postgres"));
+        named && std::fs::read_link(process.join("cwd")).is_ok_and(|theirs| theirs == ours)
+    })
+}
+
+/// Whether the process is there and has not ended: an ended one stays in the list until its parent has taken note.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
+    // The state stands behind the name, which may have brackets in it.
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 /// Reads the output of `pg_controldata`.
