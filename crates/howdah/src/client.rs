@@ -5,6 +5,7 @@ mod acquire;
 mod buffers;
 pub(crate) mod end;
 mod greet;
+mod held;
 pub(crate) mod info;
 mod intake;
 mod linked;

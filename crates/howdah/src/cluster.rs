@@ -2,6 +2,7 @@
 //! epoch that has ended are cut (FAILOVER_PROTOCOL.md sections 5 and 7).
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use howdah_controller::{Clock, Controller, ControllerConfig, NodeConfig};
 use howdah_pool::CloseReason;
@@ -48,7 +49,8 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     config.max_lost_bytes = cluster.max_lost_bytes;
     config.bootstrap = cluster.bootstrap;
     config.max_failovers_per_hour = cluster.max_failovers_per_hour;
-    Cluster { name: cluster.name.clone(), handle: Controller::spawn(config, clock) }
+    let (name, holds) = (cluster.name.clone(), AtomicBool::new(false));
+    Cluster { name, handle: Controller::spawn(config, clock), holds }
 }
 
 /// What of a snapshot decides who may serve.
@@ -94,6 +96,7 @@ pub(crate) async fn follow(pooler: Arc<Pooler>, cluster: Arc<Cluster>) {
             last = view.writable.or(last);
             before = view;
         }
+        pooler.release_held(&cluster);
     }
 }
 

@@ -248,9 +248,9 @@ pub(crate) fn session_options(config: &Config, database: &Database, user: &str) 
             howdah_config::PoolMode::Transaction => PoolMode::Transaction,
             howdah_config::PoolMode::Statement => PoolMode::Statement,
         },
-        // A session-pooled client keeps its server, and with it its statements.
+        // A session-pooled client keeps its server, and with it its statements; on a cluster it may have to move.
         max_prepared_statements: match config.pool_mode(database, user) {
-            howdah_config::PoolMode::Session => 0,
+            howdah_config::PoolMode::Session if database.cluster.is_none() => 0,
             _ => config.settings.max_prepared_statements as usize,
         },
         limits: Limits { max_frame: config.settings.max_packet_size as usize },

@@ -20,6 +20,8 @@ use crate::stats::Counters;
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) handle: ControllerHandle,
+    /// Somebody waits at the gate with a server, or did since it was last opened.
+    pub(crate) holds: AtomicBool,
 }
 
 /// What a client is greeted with: the parameters that a server of the pool reported.

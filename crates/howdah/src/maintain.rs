@@ -40,6 +40,7 @@ impl Pooler {
         self.account(|account, now| account.maintain(now));
         self.drop_disturbed();
         self.close_stale();
+        self.give_up_held();
         let config = self.config.load_full();
         if has_timeouts(&config) {
             let now = self.clock.now();

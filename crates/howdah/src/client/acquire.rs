@@ -33,11 +33,13 @@ pub(super) struct Link {
     /// The client's input waits for the server.
     pub(super) client_waits: bool,
     pub(super) phase: Phase,
+    /// It waits at the gate, with its server.
+    pub(super) held: bool,
 }
 
 impl Link {
     fn new(lease: Leased) -> Self {
-        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked }
+        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked, held: false }
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct ClientInfo {
     /// When the last request began.
     requested: AtomicU64,
     transaction_since: AtomicU64,
+    /// Since when it waits at the gate with a server; `u64::MAX`: it does not.
+    held: AtomicU64,
     pub(crate) application_name: Mutex<Arc<[u8]>>,
     pub(crate) prepared: AtomicU32,
     /// The server that it is linked to.
@@ -91,6 +93,7 @@ impl ClientInfo {
             since: AtomicU64::new(0),
             requested: AtomicU64::new(0),
             transaction_since: AtomicU64::new(u64::MAX),
+            held: AtomicU64::new(u64::MAX),
             application_name: Mutex::new(Arc::from(&b""[..])),
             prepared: AtomicU32::new(0),
             link: Mutex::new(None),
@@ -155,6 +158,21 @@ impl ClientInfo {
     /// Since when the client is in a transaction.
     pub(crate) fn transaction_since(&self) -> Option<Time> {
         Some(self.transaction_since.load(Ordering::Relaxed)).filter(|since| *since != u64::MAX).map(Time)
+    }
+
+    /// The client waits at the gate with its server, or does so no longer.
+    pub(crate) fn hold(&self, since: Option<Time>) {
+        self.held.store(since.map_or(u64::MAX, |time| time.0), Ordering::Relaxed);
+    }
+
+    /// Since when it waits there.
+    pub(crate) fn held(&self) -> Option<Time> {
+        Some(self.held.load(Ordering::Relaxed)).filter(|since| *since != u64::MAX).map(Time)
+    }
+
+    /// Lets the task look at the state of things again.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
     }
 
     /// Leaves an order; a close is not taken back by anything.

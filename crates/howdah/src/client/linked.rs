@@ -55,7 +55,7 @@ impl Client {
     fn step(&mut self, cx: &mut Context<'_>, link: &mut Link) -> Step {
         let mut progress = self.flush_both(cx, link)?;
         let may_ask = self.output.len() <= OUTPUT_ENOUGH && link.lease.conn().output.is_empty();
-        if may_ask && (link.input_ready || !link.client_waits) {
+        if may_ask && (link.input_ready || !link.client_waits) && !self.is_held(link) {
             progress |= buffers::with(|buffers| self.take_from_client(cx, link, buffers))?;
         }
         if self.output.is_empty() {

@@ -141,6 +141,7 @@ impl Client {
             .prepared
             .store(u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.info.transaction(None);
+        self.info.hold(None);
         self.cut_short = link.lease.conn().side.is_mid_answer();
         let outcome = match leave {
             Leave::Idle => {
