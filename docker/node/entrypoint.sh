@@ -96,28 +96,6 @@ make_standby() {
     mv "$PGDATA.new" "$PGDATA"
 }
 
-# The address of another node that is primary now, if one answers. SHOW is all that a replication session needs.
-other_primary() {
-    for last in 200 201 202; do
-        address=$NODE_PREFIX.$last
-        ! hostname -I | grep -qwF "$address" || continue
-        session="$(conninfo_to "$address") connect_timeout=2 replication=true"
-        answer=$(psql --no-psqlrc -qAt --command='SHOW in_hot_standby' "$session" 2>/dev/null) || continue
-        if [ "$answer" = off ]; then
-            echo "$address"
-            return
-        fi
-    done
-}
-
-# rejoin ADDRESS: this node's data become a standby's of that node, by whichever way they need (`howdah rejoin` says
-# which and why). What a replaced primary wrote after it was replaced was acknowledged to nobody.
-rejoin() {
-    howdah rejoin --no-start --pgdata="$PGDATA" --name="$NODE_NAME" \
-        --primary="host=$1 port=5432 user=$REPLICATION_ROLE password=$REPLICATION_PASSWORD" \
-        --rewind-as="host=$1 port=5432 user=howdah password=$HOWDAH_PASSWORD dbname=postgres"
-}
-
 mkdir -p "$archive"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     rm -rf "$PGDATA.new"
@@ -127,8 +105,10 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         *) echo "NODE_ROLE is primary or standby, not $NODE_ROLE" >&2; exit 1 ;;
     esac
     chmod 700 "$PGDATA"
-else
-    now=$(other_primary)
-    [ -z "$now" ] || rejoin "$now"
 fi
-exec postgres -D "$PGDATA"
+# Starts the server, by whichever way the data need to follow the present primary, and again when it ends; stops it for
+# a SWITCHOVER. What a replaced primary wrote after it was replaced was acknowledged to nobody.
+nodes=$NODE_PREFIX.200,$NODE_PREFIX.201,$NODE_PREFIX.202
+exec howdah rejoin --supervise --pgdata="$PGDATA" --name="$NODE_NAME" \
+    --primary="host=$nodes port=5432 user=$REPLICATION_ROLE password=$REPLICATION_PASSWORD" \
+    --rewind-as="user=howdah password=$HOWDAH_PASSWORD dbname=postgres"

@@ -1,11 +1,6 @@
 //! The three PostgreSQL servers: the reference installation on loopback addresses.
 
-use std::process::Stdio;
-use std::time::Duration;
-
-use howdah_testkit::{Cluster, ClusterBuilder, Node, Prepared};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::Command;
+use howdah_testkit::{Cluster, ClusterBuilder, Node, Prepared, Supervisor};
 
 use super::Broken;
 use super::show::Screen;
@@ -19,9 +14,6 @@ const ADDRESSES: [&str; 3] = ["127.0.3.200", "127.0.3.201", "127.0.3.202"];
 
 /// The password of Howdah's own role and of the application's, on loopback and for a minute.
 pub(crate) const PASSWORD: &str = "demo";
-
-/// How long a rejoin may take (time).
-const REJOIN_LIMIT: Duration = Duration::from_secs(120);
 
 /// What the standbys' rows in `pg_stat_replication` are to say.
 const REPLICATION: &str = "SELECT application_name, client_addr, state, sync_state FROM pg_stat_replication ORDER BY application_name";
@@ -61,47 +53,20 @@ pub(crate) async fn replication(primary: &Node) -> Result<Table, Broken> {
     Ok(std::iter::once(heading).chain(rows).collect())
 }
 
-/// Runs `howdah rejoin` beside a node, as its service would.
+/// Starts `howdah rejoin --supervise` beside every node, as a service would run it.
 ///
 /// # Errors
-/// It failed or took too long; what it printed is on the screen.
-pub(crate) async fn rejoin(
-    cluster: &Cluster,
-    index: usize,
-    primary: &Node,
-    screen: &Screen,
-) -> Result<(), Broken> {
-    let node = cluster.node(index);
+/// One does not come up.
+pub(crate) async fn supervise(cluster: &Cluster) -> Result<Vec<Supervisor>, Broken> {
     let program = std::env::current_exe().map_err(|error| Broken::new(error.to_string()))?;
-    let mut command = Command::new(program);
-    command.arg("rejoin").arg("--pgdata").arg(node.pgdata());
-    command.arg("--primary").arg(cluster.conninfo_to(index, primary));
-    command.arg("--rewind-as").arg(primary.conninfo("postgres"));
-    command.arg("--name").arg(node.name()).arg("--log").arg(node.log_path());
-    command.env("HOWDAH_PG_BIN", node.binaries().dir());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    screen.line(&format!("howdah rejoin --pgdata {} …", node.pgdata().display()));
-    let mut child = command.spawn().map_err(|error| Broken::new(format!("howdah rejoin: {error}")))?;
-    let (output, errors) = (child.stdout.take(), child.stderr.take());
-    let all = async {
-        tokio::join!(quote(output, screen), quote(errors, screen));
-        child.wait().await
-    };
-    let status = tokio::time::timeout(REJOIN_LIMIT, all).await;
-    let status = status
-        .map_err(|_| Broken::new(format!("howdah rejoin took more than {} s", REJOIN_LIMIT.as_secs())))?
-        .map_err(|error| Broken::new(format!("howdah rejoin: {error}")))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Broken::new(format!("howdah rejoin failed ({status})")))
+    cluster.supervise(&program).await.map_err(|error| Broken::new(error.to_string()))
 }
 
-/// Shows what a program writes, as it comes. A line of progress is written over itself: its last state is enough.
-async fn quote(output: Option<impl AsyncRead + Unpin>, screen: &Screen) {
-    let Some(output) = output else { return };
-    let mut lines = BufReader::new(output).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+/// Shows what a supervisor has said since it had said so many bytes. A line of progress is written over itself: its last
+/// state is enough.
+pub(crate) fn quote(supervisor: &Supervisor, since: usize, screen: &Screen) {
+    let said = supervisor.said();
+    for line in said.get(since..).unwrap_or_default().lines() {
         if let Some(state) = line.rsplit('\r').find(|state| !state.trim().is_empty()) {
             screen.quote(state);
         }

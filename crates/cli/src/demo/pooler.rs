@@ -107,6 +107,19 @@ impl Pooler {
         answer.map_err(|error| Broken::new(format!("SHOW {what}: {error}")))
     }
 
+    /// A command of the console, until it is done.
+    ///
+    /// # Errors
+    /// The console refuses, in its own words.
+    pub(crate) async fn command(&self, command: &str) -> Result<(), Broken> {
+        let done = self.console.simple_query(command).await;
+        done.map(drop).map_err(|error| {
+            let told =
+                error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned());
+            Broken::new(format!("{command}: {told}"))
+        })
+    }
+
     /// Waits until the rows of a SHOW are as wanted, and gives them.
     ///
     /// # Errors

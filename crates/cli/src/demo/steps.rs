@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use howdah_testkit::{Cluster, Prepared};
+use howdah_testkit::{Cluster, Prepared, Supervisor};
 
 use super::load::{Load, WRITERS};
 use super::nodes;
@@ -27,6 +27,8 @@ struct Stage<'a> {
     program: Program,
     load: Load,
     pooler: Pooler,
+    /// One beside each node, in the nodes' order.
+    supervisors: Vec<Supervisor>,
     cluster: Cluster,
     screen: &'a Screen,
 }
@@ -36,26 +38,28 @@ struct Stage<'a> {
 /// # Errors
 /// The step that did not hold.
 pub(crate) async fn play(options: &Options, screen: &Screen) -> Result<(), Broken> {
-    let (pooler, cluster) = set_up(options, screen).await?;
+    let (pooler, supervisors, cluster) = set_up(options, screen).await?;
     let (program, load) = clients(&pooler, screen).await?;
-    let stage = Stage { program, load, pooler, cluster, screen };
-    let promoted = stage.kill().await?;
+    let stage = Stage { program, load, pooler, supervisors, cluster, screen };
+    stage.kill().await?;
     stage.sessions_went_on().await?;
-    stage.rejoin(promoted).await?;
+    stage.returns().await?;
+    stage.switch_back().await?;
     stage.summary();
     if !options.once {
         stage.leave_running().await?;
     }
-    let Stage { program, load, pooler, cluster, .. } = stage;
+    let Stage { program, load, pooler, supervisors, cluster, .. } = stage;
     drop((program, load));
     pooler.stop().await;
+    drop(supervisors);
     drop(cluster);
     screen.line("Everything is removed.");
     Ok(())
 }
 
 /// Howdah, then the servers that it waits for.
-async fn set_up(options: &Options, screen: &Screen) -> Result<(Pooler, Cluster), Broken> {
+async fn set_up(options: &Options, screen: &Screen) -> Result<(Pooler, Vec<Supervisor>, Cluster), Broken> {
     screen.heading("1. Howdah starts, before there is any server");
     let prepared: Prepared = nodes::prepare(screen)?;
     let pooler = Pooler::start(prepared.nodes(), prepared.workdir(), options.port).await?;
@@ -64,12 +68,14 @@ async fn set_up(options: &Options, screen: &Screen) -> Result<(Pooler, Cluster),
 
     screen.heading("2. A primary and two replicas, synchronous_standby_names = '*'");
     let cluster = prepared.start().await.map_err(|error| Broken::new(error.to_string()))?;
+    let supervisors = nodes::supervise(&cluster).await?;
+    screen.line("howdah rejoin --supervise runs beside each node.");
     pooler.until("NODES", PATIENCE, is_whole).await?;
     screen.line("Howdah sees the primary and both replicas:");
     screen.table(&pooler.nodes().await?);
     screen.line("pg_stat_replication of database-master:");
     screen.table(&nodes::replication(cluster.node(0)).await?);
-    Ok((pooler, cluster))
+    Ok((pooler, supervisors, cluster))
 }
 
 /// One primary, two replicas that take reads, one of them synchronous and the other potentially so.
@@ -99,8 +105,8 @@ async fn clients(pooler: &Pooler, screen: &Screen) -> Result<(Program, Load), Br
 }
 
 impl Stage<'_> {
-    /// Kills the primary; gives the place of the node that was promoted.
-    async fn kill(&self) -> Result<usize, Broken> {
+    /// Kills the primary, and waits for the promotion of another node.
+    async fn kill(&self) -> Result<(), Broken> {
         let screen = self.screen;
         screen.heading("4. The primary is killed (SIGKILL), in the middle of it all");
         // A failover needs to know beforehand who was synchronous; the names are in force a moment after the start.
@@ -129,8 +135,7 @@ impl Stage<'_> {
         if took > PROMOTION_LIMIT {
             return Err(Broken::new(format!("the promotion took {}, more than 2 s", millis(took))));
         }
-        let place = self.cluster.nodes().iter().position(|node| node.name() == name);
-        place.ok_or_else(|| Broken::new(format!("SHOW FAILOVERS names {name:?}, which is no node")))
+        Ok(())
     }
 
     /// The same sessions go on, and what was acknowledged to them is there.
@@ -170,20 +175,48 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// The old primary comes back as a replica.
-    async fn rejoin(&self, primary: usize) -> Result<(), Broken> {
+    /// The old primary comes back as a replica: its supervisor sees to that.
+    async fn returns(&self) -> Result<(), Broken> {
         let screen = self.screen;
         screen.heading("6. The old primary comes back");
-        nodes::rejoin(&self.cluster, 0, self.cluster.node(primary), screen).await?;
         let is_back = |rows: &[Row]| {
             let mut own = rows.iter().filter(|row| row.get("node") == "database-master");
             is_whole(rows) && own.all(|row| row.get("role") == "replica")
         };
         self.pooler.until("NODES", PATIENCE, is_back).await?;
+        screen.line("what the supervisor of database-master said:");
+        nodes::quote(&self.supervisors[0], 0, screen);
         screen.table(&self.pooler.nodes().await?);
         self.program
             .until("a row read from database-master", PATIENCE, |seen| seen.read_from.contains("127.0.3.200"))
             .await
+    }
+
+    /// The planned change back: the supervisor stops the primary cleanly, and nobody gets an error.
+    async fn switch_back(&self) -> Result<(), Broken> {
+        let screen = self.screen;
+        screen.heading("7. SWITCHOVER main TO database-master, in the middle of it all");
+        for supervisor in &self.supervisors {
+            supervisor.wait_present().await.map_err(|error| Broken::new(error.to_string()))?;
+        }
+        self.load.look();
+        let began = Instant::now();
+        self.pooler.command("SWITCHOVER main TO \"database-master\"").await?;
+        let took = began.elapsed();
+        self.load.advance(PATIENCE).await?;
+        let report = self.load.look();
+        if !report.lost.is_empty() || !report.interrupted.is_empty() {
+            let told = [report.lost, report.interrupted].concat().join("; ");
+            return Err(Broken::new(format!("the switchover was noticed: {told}")));
+        }
+        self.pooler.until("NODES", PATIENCE, is_whole).await?;
+        screen.line(&format!(
+            "done after {}; no session got an error, and the longest wait for an acknowledgement was {}.",
+            millis(took),
+            millis(report.gap)
+        ));
+        screen.table(&self.pooler.nodes().await?);
+        Ok(())
     }
 
     fn summary(&self) {
