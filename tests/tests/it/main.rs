@@ -15,3 +15,4 @@ mod program;
 mod protocol;
 mod routing;
 mod support;
+mod switchover;
