@@ -27,6 +27,7 @@ pub(crate) async fn play(fault: &Fault, options: &Options) -> Result<Figures, Fa
             Err(format!("{}\n{shown}\n{log}", crate::direct::chain(failure.as_ref())))
         }
     };
+    stage.print_failovers().await;
     let figures = stage.remove().await;
     described?;
     Ok(figures)

@@ -131,6 +131,21 @@ impl Stage {
         Ok(())
     }
 
+    /// Prints each failover of the row with its steps: where the time went.
+    pub(crate) async fn print_failovers(&self) {
+        for row in self.pooler.show("FAILOVERS").await.unwrap_or_default() {
+            let named = |column: &str| row.named(column).to_owned();
+            println!(
+                "chaos: {} to {}: {} ({}): {}",
+                named("kind"),
+                named("new_primary"),
+                named("outcome"),
+                named("reason"),
+                named("steps")
+            );
+        }
+    }
+
     /// Removes everything; gives what was seen.
     pub(crate) async fn remove(self) -> Figures {
         let Self { site, pooler, load, figures, .. } = self;

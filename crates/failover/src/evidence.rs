@@ -60,12 +60,19 @@ pub(crate) fn judge(
         Some(Look::Gone) | None if receivers == Receivers::Gone => {
             Evidence::Dead(format!("{who} takes no connections and no standby receives from it"))
         }
-        _ => by_silence(facts, spec, &who, since, now),
+        _ => by_silence(facts, spec, &who, quiet_since(facts, primary, since, &spec.limits), now),
     }
 }
 
+/// Since when the primary is silent: since its last answer, at most one `probe_timeout` before the suspicion, which
+/// began when a question of then was not answered.
+fn quiet_since(facts: &Facts, primary: Option<NodeId>, since: Time, limits: &Limits) -> Time {
+    let answered = primary.and_then(|p| facts.node(p)).map_or(since, |f| f.answered);
+    answered.max(since - limits.probe_timeout).min(since)
+}
+
 /// Silence: long enough, and no receiver has heard anything for as long.
-fn by_silence(facts: &Facts, spec: &ClusterSpec, who: &str, since: Time, now: Time) -> Evidence {
+fn by_silence(facts: &Facts, spec: &ClusterSpec, who: &str, quiet_since: Time, now: Time) -> Evidence {
     let silence = spec.limits.silence;
     let heard = facts.iter().filter_map(|(id, f)| f.life.map(|at| (at, id))).max();
     if let Some((at, id)) = heard
@@ -74,7 +81,7 @@ fn by_silence(facts: &Facts, spec: &ClusterSpec, who: &str, since: Time, now: Ti
         let standby = name(spec, Some(id));
         return Evidence::Alive(format!("{who} does not answer, but {standby} still hears from it"));
     }
-    if now.since(since) < silence {
+    if now.since(quiet_since) < silence {
         return Evidence::Wanting(format!("{who} is silent, and not for long enough"));
     }
     Evidence::Dead(format!("{who} is silent and no standby hears from it"))

@@ -19,7 +19,7 @@ pub(crate) struct PathFacts {
     pub(crate) ok_sent: Option<Time>,
     /// When the last unanswered question was sent, and how it failed.
     pub(crate) failed: Option<(Time, ProbeFailure)>,
-    /// Failures since the last answer or the beginning of the suspicion, whichever is later.
+    /// Failures since the last answer.
     pub(crate) fails: u32,
     /// When the next probe is due.
     pub(crate) due: Time,
@@ -176,11 +176,8 @@ impl NodeFacts {
         }
     }
 
-    /// Compares the receiver with what it was: only an advance since the suspicion began is a sign of life.
+    /// Compares the receiver with what it was: an advance that is seen during the suspicion is a sign of life.
     fn see_life(&mut self, sent: Time, sample: &Sample, suspect_since: Option<Time>) {
-        if suspect_since.is_none_or(|since| sent < since) {
-            return;
-        }
         let Some(receiver) = &sample.receiver else {
             self.baseline = None;
             return;
@@ -188,18 +185,17 @@ impl NodeFacts {
         let seen = (receiver.last_message, receiver.latest_end);
         if let Some(base) = self.baseline
             && (seen.0 > base.0 || seen.1 > base.1)
+            && suspect_since.is_some_and(|since| sent >= since)
         {
             self.life = Some(sent);
         }
         self.baseline = Some(seen);
     }
 
-    /// A suspicion begins: what was before is no evidence.
+    /// A suspicion begins. Signs of life of an earlier one are none; the question whose failure began it counts among
+    /// the failures, and the receiver is compared with what it was before: at worst that delays a failover.
     pub(crate) fn suspect(&mut self, now: Time) {
-        self.baseline = None;
         self.life = None;
-        self.standing.fails = 0;
-        self.fresh.fails = 0;
         self.standing.due = now;
         self.fresh.due = now;
     }
