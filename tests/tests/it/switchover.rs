@@ -41,17 +41,21 @@ async fn stage(pool_mode: &str) -> Stage {
     let cluster = Cluster::builder().replicas(2).synchronous("*").setting("full_page_writes", "on").start();
     let cluster = cluster.await.unwrap();
     let supervisors = cluster.supervise(&howdah_program()).await.unwrap();
+    let stage = Stage { binary: pooler(&cluster, pool_mode, "").await, supervisors, cluster };
+    stage.is_whole().await;
+    stage
+}
+
+/// Howdah before the cluster; `more` are further settings of it.
+async fn pooler(cluster: &Cluster, pool_mode: &str, more: &str) -> Binary {
     let nodes: Vec<String> =
         cluster.nodes().iter().map(|node| format!("{}@{}", node.name(), node.address())).collect();
     let settings = format!(
         "pool_mode = {pool_mode}\ndefault_pool_size = 50\nadmin_users = postgres\n\
-         [clusters]\nmain = nodes={} user=postgres failover=manage",
+         [clusters]\nmain = nodes={} user=postgres failover=manage {more}",
         nodes.join(",")
     );
-    let binary = Binary::start("postgres = cluster=main dbname=postgres", &settings).await;
-    let stage = Stage { binary, supervisors, cluster };
-    stage.is_whole().await;
-    stage
+    Binary::start("postgres = cluster=main dbname=postgres", &settings).await
 }
 
 impl Stage {
@@ -292,4 +296,30 @@ async fn nobody_gets_an_error_from_switchovers_in_transaction_pooling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_an_error_from_switchovers_in_session_pooling() {
     again_and_again("session").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_with_a_server_is_told_when_nobody_takes_writes_and_goes_on_later() {
+    let cluster = Cluster::builder().replicas(1).start().await.unwrap();
+    let binary = pooler(&cluster, "session", "failover_hold=1").await;
+    let stage = Stage { binary, supervisors: Vec::new(), cluster };
+    let up = |nodes: &[String]| nodes.iter().any(|node| node.starts_with("primary up"));
+    wait_until("a primary", PATIENCE, || async { up(&stage.nodes().await) }).await.unwrap();
+    let client = connect(&stage.binary.conninfo("postgres", "postgres")).await.unwrap();
+    client.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    for node in stage.cluster.nodes() {
+        node.freeze().unwrap();
+    }
+    // From here on the gate is closed.
+    wait_until("the suspicion", PATIENCE, || async { !up(&stage.nodes().await) }).await.unwrap();
+    let insert = || tokio::time::timeout(PATIENCE, client.batch_execute("INSERT INTO t VALUES (1)"));
+    let error = insert().await.unwrap().unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("57P03"), "{error:?}");
+    for node in stage.cluster.nodes() {
+        node.thaw();
+    }
+    wait_until("the session to go on", PATIENCE, || async { matches!(insert().await, Ok(Ok(()))) })
+        .await
+        .unwrap();
+    assert_eq!(stage.cluster.node(0).value("SELECT count(*) FROM t").await.unwrap(), "1");
 }
