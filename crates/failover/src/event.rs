@@ -3,6 +3,7 @@
 use howdah_topology::{Lsn, NodeId, Time};
 
 use crate::action::{ActionError, ActionId, Done};
+use crate::advice::Advice;
 use crate::sample::Sample;
 
 /// By which connection a probe goes. Both are tried: a hung postmaster fails only the fresh one, a hung backend
@@ -109,6 +110,12 @@ pub enum Event {
         node: NodeId,
         /// What it saw.
         report: Report,
+    },
+    /// Another manager of this cluster was asked (`failover = follow` with Patroni).
+    Advised {
+        /// What it says of each node, in the order of the nodes; `None`: it does not know the node. Empty: there is no
+        /// such manager any more.
+        advice: Vec<Option<Advice>>,
     },
     /// An order other than a probe was carried out, or not.
     ActionDone {

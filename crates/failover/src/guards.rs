@@ -148,7 +148,13 @@ impl Machine {
     fn is_outdated(&self, sample: &crate::sample::Sample) -> bool {
         let newer =
             |s: &crate::sample::Sample| s.system_id == sample.system_id && s.timeline > sample.timeline;
-        self.spec.mode == Mode::Manage && self.facts.iter().any(|(_, f)| f.live().is_some_and(newer))
+        self.spec.mode != Mode::Off && self.facts.iter().any(|(_, f)| f.live().is_some_and(newer))
+    }
+
+    /// A node out of recovery that is not taken for the primary because a newer timeline is known.
+    pub(crate) fn outdated(&self) -> Option<NodeId> {
+        let stale = |f: &NodeFacts| f.live().is_some_and(|s| !s.in_recovery && self.is_outdated(s));
+        self.facts.iter().find(|(_, f)| stale(f)).map(|(id, _)| id)
     }
 
     /// The node to be taken for the primary, if none is published.
@@ -159,6 +165,10 @@ impl Machine {
     /// The same, if enough nodes follow it or know of no newer epoch.
     pub(crate) fn trusted(&self) -> Option<NodeId> {
         let found = self.found()?;
+        if self.spec.mode == Mode::Follow && self.epoch.is_none() && !self.all_asked() {
+            // The first to answer may be a former primary: what the others know is heard before.
+            return None;
+        }
         let free = self.spec.mode != Mode::Manage || self.spec.nodes.len() == 1 || self.spec.bootstrap;
         (free || self.followed(found)).then_some(found)
     }
@@ -193,8 +203,13 @@ impl Machine {
     }
 
     fn primary_missing(&self) -> bool {
+        self.spec.mode == Mode::Manage && self.all_asked() && self.found().is_none()
+    }
+
+    /// Whether each node has answered or failed to.
+    fn all_asked(&self) -> bool {
         let asked = |f: &NodeFacts| f.sample.is_some() || f.standing.fails > 0 || f.fresh.fails > 0;
-        self.spec.mode == Mode::Manage && self.facts.nodes.iter().all(asked) && self.found().is_none()
+        self.facts.nodes.iter().all(asked)
     }
 
     fn primary_fails(&self) -> bool {
@@ -208,8 +223,13 @@ impl Machine {
             self.attempt.as_ref().is_some_and(|a| a.manual || a.promotion != Promotion::NotAsked);
         let (Some(reign), Some(since)) = (&self.reign, self.suspect_since) else { return false };
         let Some(node) = self.facts.node(reign.node).filter(|_| !irrevocable) else { return false };
+        // Where someone else promotes he may have done so meanwhile, and only a standby of the new primary be in view.
+        let outdated = |s: &crate::sample::Sample| self.spec.mode == Mode::Follow && self.is_outdated(s);
         let lives = |s: &crate::sample::Sample| {
-            !s.in_recovery && s.timeline == reign.epoch.timeline && s.system_id == reign.epoch.system_id
+            !s.in_recovery
+                && !outdated(s)
+                && s.timeline == reign.epoch.timeline
+                && s.system_id == reign.epoch.system_id
         };
         node.answers_since(since) && node.sample.as_ref().is_some_and(lives)
     }

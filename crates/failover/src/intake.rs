@@ -20,6 +20,7 @@ impl Machine {
             Event::NodeReported { node, report } => match report {
                 Report::Refused | Report::Eof | Report::Silent | Report::ReadOnly => self.reported(node),
             },
+            Event::Advised { advice } => self.advised(advice),
             Event::ActionDone { id, result } => self.action_done(id, result),
             Event::Operator(command) => self.commanded(command),
             Event::Tick => {}

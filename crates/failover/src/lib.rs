@@ -8,6 +8,7 @@
 //! out, exactly), then the rows of the decision table and what they ask.
 
 pub mod action;
+pub mod advice;
 mod attempt;
 mod elect;
 pub mod event;
@@ -46,6 +47,7 @@ mod quorum_tests;
 mod stop_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};
+pub use advice::Advice;
 pub use event::{Command, Event, Path, ProbeFailure, Report};
 pub use fault::Fault;
 pub use fence::FenceRecord;

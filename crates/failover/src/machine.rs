@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use howdah_topology::{Epoch, FailoverRecord, NodeId, Time, Topology};
 
 use crate::action::Order;
+use crate::advice::Advice;
 use crate::attempt::Attempt;
 use crate::event::{Command, Event};
 use crate::facts::Facts;
@@ -66,6 +67,8 @@ pub struct Machine {
     /// Since when it is in this state (rows that stay in a state do not count).
     pub(crate) entered: Time,
     pub(crate) facts: Facts,
+    /// What another manager says of each node, where one is asked.
+    pub(crate) advice: Vec<Option<Advice>>,
     pub(crate) probing: Probing,
     pub(crate) tasks: Tasks,
     pub(crate) reign: Option<Reign>,
@@ -111,6 +114,7 @@ impl Machine {
         let topology = Topology::unseen(&spec.name, spec.mode, view::unseen(&spec), now);
         Machine {
             facts: Facts::new(&spec),
+            advice: Vec::new(),
             rng: Rng::new(seed),
             fault,
             now,

@@ -154,13 +154,9 @@ impl Machine {
 
     /// Whether a standby's `primary_conninfo` names this node's address already: then it is not for Howdah to repeat it.
     fn points_at(&self, sample: &Sample, to: NodeId) -> bool {
-        let word = |key: &str| {
-            let found = sample.primary_conninfo.split_whitespace().find_map(|w| w.strip_prefix(key));
-            found.map(|v| v.trim_matches('\'').to_owned())
-        };
         self.node_spec(to).is_some_and(|n| {
-            word("host=").is_some_and(|h| h == n.host)
-                && word("port=").is_none_or(|p| p == n.port.to_string())
+            sample.conninfo_word("host").is_some_and(|h| h == n.host)
+                && sample.conninfo_word("port").is_none_or(|p| p == n.port.to_string())
         })
     }
 

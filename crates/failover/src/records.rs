@@ -1,6 +1,6 @@
 //! The failovers as they went, and the sentence of each decision. Read next: [`crate::view`].
 
-use howdah_topology::{FailoverOutcome, FailoverRecord, FailoverStep, NodeId};
+use howdah_topology::{FailoverOutcome, FailoverRecord, FailoverStep, Mode, NodeId};
 
 use crate::evidence::Evidence;
 use crate::machine::{MAX_RECORDS, Machine};
@@ -135,6 +135,9 @@ impl Machine {
     }
 
     fn why_not_yet(&self) -> String {
+        if let Some(why) = self.say_outdated().filter(|_| self.spec.mode == Mode::Follow) {
+            return why;
+        }
         let evidence = match self.evidence() {
             Evidence::Alive(why) | Evidence::Wanting(why) => return why,
             Evidence::Dead(why) => why,
@@ -148,9 +151,15 @@ impl Machine {
         }
     }
 
+    fn say_outdated(&self) -> Option<String> {
+        let name = self.name(self.outdated()?);
+        Some(format!("{name} is out of recovery, and another node knows a newer timeline"))
+    }
+
     fn why_untrusted(&self) -> String {
         match self.found() {
-            None => "no primary was found yet".to_owned(),
+            None => self.say_outdated().unwrap_or_else(|| "no primary was found yet".to_owned()),
+            Some(_) if self.spec.mode == Mode::Follow => "not every node was asked yet".to_owned(),
             Some(id) => {
                 let name = self.name(id);
                 format!(

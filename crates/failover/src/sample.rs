@@ -120,6 +120,20 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// A word of `primary_conninfo`, without its quotes.
+    #[must_use]
+    pub(crate) fn conninfo_word(&self, key: &str) -> Option<&str> {
+        let words = self.primary_conninfo.split_whitespace();
+        let mut values = words.filter_map(|w| w.strip_prefix(key)?.strip_prefix('='));
+        values.next().map(|value| value.trim_matches('\''))
+    }
+
+    /// The name under which it streams, if its `primary_conninfo` has one.
+    #[must_use]
+    pub fn streams_as(&self) -> Option<&str> {
+        self.conninfo_word("application_name")
+    }
+
     /// The position that counts in an election: the greater of received and replayed on a standby, the flush
     /// position out of recovery.
     #[must_use]

@@ -66,9 +66,18 @@ fn lease(m: &Machine) -> Option<Time> {
 
 fn node(m: &Machine, id: NodeId, spec: &NodeSpec) -> Node {
     let mut node = empty(id, spec);
-    let Some(facts) = m.facts.node(id) else { return node };
+    if let Some(facts) = m.facts.node(id) {
+        seen(m, facts, spec, &mut node);
+    }
+    m.apply_advice(&mut node);
+    node
+}
+
+/// What the node itself and the primary say.
+fn seen(m: &Machine, facts: &NodeFacts, spec: &NodeSpec, node: &mut Node) {
+    let id = node.id;
     node.state = state(m, id, facts);
-    let Some(sample) = latest(m, id, facts) else { return node };
+    let Some(sample) = latest(m, id, facts) else { return };
     node.role = if sample.in_recovery { Role::Replica } else { Role::Primary };
     node.timeline = Some(sample.timeline);
     node.insert_lsn = sample.inserted;
@@ -76,9 +85,8 @@ fn node(m: &Machine, id: NodeId, spec: &NodeSpec) -> Node {
     node.replayed_lsn = if sample.in_recovery { facts.replayed.max(sample.replayed) } else { None };
     node.latency = Some(facts.latency);
     node.seen_at = Some(facts.answered);
-    replication(m, id, spec, &mut node);
+    replication(m, id, spec, node);
     node.note = note(m, id, sample, node.state);
-    node
 }
 
 /// What a node said last. Of the node that was just promoted that is what it said when it was found to be out of
@@ -91,7 +99,7 @@ fn latest<'a>(m: &'a Machine, id: NodeId, facts: &'a NodeFacts) -> Option<&'a Sa
 /// What the primary says of a standby, and how fresh it is.
 fn replication(m: &Machine, id: NodeId, spec: &NodeSpec, node: &mut Node) {
     let Some(reign) = m.reign.as_ref().filter(|r| r.node != id) else { return };
-    let row = reign.sample.replication.iter().find(|r| r.application_name == spec.application_name);
+    let row = reign.sample.replication.iter().find(|r| is_row_of(m, id, spec, &r.application_name));
     node.attached = row.is_some();
     node.sync = row.map_or(SyncState::None, |r| r.sync);
     node.prefix = node.role == Role::Replica && m.is_prefix(id) && m.follows(id);
@@ -99,6 +107,13 @@ fn replication(m: &Machine, id: NodeId, spec: &NodeSpec, node: &mut Node) {
     node.lag_bytes = Some(m.facts.primary_reached.bytes_since(replayed));
     node.fresh_as_of = m.facts.freshness.fresh_as_of(replayed);
     node.lag_time = node.fresh_as_of.zip(node.seen_at).map(|(fresh, seen)| seen.since(fresh));
+}
+
+/// Whether the primary's row is the standby's. Where someone else manages, the names are his: a node that was the primary
+/// when Howdah started has told no name by then, and its `primary_conninfo` has it later.
+fn is_row_of(m: &Machine, id: NodeId, spec: &NodeSpec, name: &str) -> bool {
+    let told = || m.facts.sample(id).and_then(|s| s.streams_as()).is_some_and(|own| own == name);
+    name == spec.application_name || m.spec.mode != Mode::Manage && told()
 }
 
 fn state(m: &Machine, id: NodeId, facts: &NodeFacts) -> NodeState {
