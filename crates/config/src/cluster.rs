@@ -10,7 +10,8 @@ use crate::keyword::{
     Balance, Consistency, Failover, OnLastNode, ReadRouting, ReadsWithoutReplica, UnsafeCommits,
 };
 use crate::kind::{
-    Bytes, Count, Hidden, Integer, Lag, Maybe, Name, Nodes, OneOf, PositiveTime, Switch, Text, Time,
+    Bytes, Count, Hidden, Integer, Lag, Maybe, Name, Nodes, OneOf, PositiveTime, RestAddresses, Switch, Text,
+    Time,
 };
 use crate::secret::Secret;
 use crate::settings::STATE_TRACKING;
@@ -53,6 +54,8 @@ keys! {
     ["Failover"]
     /// Who promotes a replica when the primary is gone.
     failover: Failover as OneOf<Failover> = Failover::Follow, LIVE.own();
+    /// Where Patroni's REST interface answers (`host:port`, comma separated), if it manages the followed cluster: its hints and tags are used.
+    patroni: Vec<RestAddress> as RestAddresses = Vec::new(), LIVE.own();
     /// Time between two probes of a node.
     probe_interval: Duration as PositiveTime = Duration::from_millis(250), LIVE.own();
     /// A probe without an answer for so long has failed.
@@ -132,6 +135,21 @@ impl ClusterNode {
     #[must_use]
     pub fn address(&self) -> String {
         address(&self.host, self.port)
+    }
+}
+
+/// Where a Patroni answers by HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestAddress {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for RestAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&address(&self.host, self.port))
     }
 }
 

@@ -170,6 +170,8 @@ keyword! {
         Primary = "primary",
         /// Replicas only.
         Replica = "replica",
+        /// Replicas, and the primary while there is none.
+        PreferReplica = "prefer_replica",
     }
 }
 

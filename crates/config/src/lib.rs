@@ -30,7 +30,7 @@ mod userlist;
 mod validate;
 mod written;
 
-pub use cluster::{Cluster, ClusterNode, MaxReplicaLag};
+pub use cluster::{Cluster, ClusterNode, MaxReplicaLag, RestAddress};
 pub use config::{Config, Routing};
 pub use convert::to_toml;
 pub use database::{Database, Peer, User};

@@ -129,6 +129,11 @@ fn check_cluster(cluster: &Cluster, places: &EntryPlaces, findings: &mut Finding
             findings.error(&places.name, sentence);
         }
     }
+    if cluster.failover != Failover::Follow && !cluster.patroni.is_empty() {
+        let sentence =
+            format!("cluster {name}: patroni needs failover=follow: what Patroni manages Howdah follows");
+        findings.error(places.of("patroni"), sentence);
+    }
     if cluster.failover == Failover::Manage
         && cluster.primary_lease <= cluster.probe_interval + cluster.probe_timeout
     {

@@ -183,6 +183,20 @@ fn names_that_refer_to_nothing_and_nodes_that_come_twice() {
             "[clusters]\nm = user=u nodes=a failover=manage primary_lease=500ms",
             "2:50: error: cluster m: primary_lease must be longer than probe_interval and probe_timeout together",
         ),
+        (
+            "[clusters]\nm = user=u nodes=a failover=manage patroni=a",
+            "2:44: error: cluster m: patroni needs failover=follow: what Patroni manages Howdah follows",
+        ),
+        (
+            "[clusters]\nm = user=u nodes=a patroni=https://a",
+            "2:28: error: patroni: expected addresses of plain HTTP (there is no TLS towards Patroni yet), which \
+             https://a is not, and not \"https://a\"",
+        ),
+        (
+            "[clusters]\nm = user=u nodes=a patroni=a:8008/cluster",
+            "2:28: error: patroni: expected addresses as host:port or http://host:port, which a:8008/cluster is not, \
+             and not \"a:8008/cluster\"",
+        ),
         ("[nodes]\na:1 = weight=2", "2:1: error: no cluster has a node called a:1"),
         (
             "[clusters]\nm = user=u nodes=a\n[nodes]\na:5432 = cascade_of=b",

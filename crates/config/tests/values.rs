@@ -142,6 +142,14 @@ const CLUSTER: &str = "[clusters]\nmain = nodes=10.0.3.200:5432,b@[::1]:6000,/ru
                        failover=manage max_replica_lag=16MB causal_wait=20ms\n";
 
 #[test]
+fn patroni_is_asked_under_each_address() {
+    let config = ini("[clusters]\nmain = nodes=a user=u patroni=a,http://b:8009/,[::1]:8010\n");
+    let shown: Vec<_> = config.clusters["main"].patroni.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["a:8008", "b:8009", "[::1]:8010"]);
+    assert!(ini(CLUSTER).clusters["main"].patroni.is_empty());
+}
+
+#[test]
 fn a_cluster_and_its_nodes() {
     let config = ini(&format!(
         "{CLUSTER}[nodes]\nb = priority=-3 nofailover=on\n10.0.3.200:5432 = weight=0 slot=s cascade_of=b\n"

@@ -47,6 +47,25 @@ impl NodeConfig {
     }
 }
 
+/// Where a Patroni answers by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestAddress {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port; Patroni's default is 8008.
+    pub port: u16,
+}
+
+impl fmt::Display for RestAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// Everything the controller must be told of one cluster.
 #[derive(Clone)]
 pub struct ControllerConfig {
@@ -85,6 +104,8 @@ pub struct ControllerConfig {
     pub max_failovers_per_hour: u32,
     /// A statement of ours that takes longer is ended by the server, and an action not answered by then is lost.
     pub action_timeout: Duration,
+    /// In `follow`: the Patronis that manage the cluster. Any of them answers for all; empty: the nodes alone are asked.
+    pub patroni: Vec<RestAddress>,
     /// Shortest time between two samples of the primary's position while there are writes (DESIGN.md §6).
     pub freshness_interval: Duration,
 }
@@ -111,6 +132,7 @@ impl ControllerConfig {
             bootstrap: false,
             max_failovers_per_hour: 10,
             action_timeout: Duration::from_secs(1),
+            patroni: Vec::new(),
             freshness_interval: Duration::from_millis(5),
         }
     }

@@ -10,6 +10,7 @@ use howdah_topology::{FailoverRecord, NodeId, Topology};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::config::RestAddress;
 
 /// Reports of unreachable nodes that may wait; more are dropped, for they say the same.
 pub(crate) const REPORTS_WAITING: usize = 64;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) history: Mutex<Vec<FailoverRecord>>,
     pub(crate) wrote: AtomicBool,
     pub(crate) wrote_notify: Notify,
+    pub(crate) patroni: watch::Sender<Vec<RestAddress>>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) stopped: watch::Sender<bool>,
 }
@@ -90,6 +92,15 @@ impl ControllerHandle {
         if !self.shared.wrote.swap(true, Ordering::Relaxed) {
             self.shared.wrote_notify.notify_one();
         }
+    }
+
+    /// Asks other Patronis from now on, or none (RELOAD). Without effect where Howdah promotes.
+    pub fn ask_patroni(&self, addresses: Vec<RestAddress>) {
+        self.shared.patroni.send_if_modified(|asked| {
+            let differs = *asked != addresses;
+            *asked = addresses;
+            differs
+        });
     }
 
     /// Gives an operator's command; the answer is a sentence for the console.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Reading order: [`ControllerConfig`], [`ControllerHandle`], `run.rs` (the loop), `execute.rs` and `control.rs`
-//! (who carries out what), `actions.rs` (the SQL).
+//! (who carries out what), `actions.rs` (the SQL), `patroni.rs` (what another manager says, in `follow`).
 
 mod actions;
 mod ask;
@@ -24,6 +24,7 @@ mod handle;
 mod journal;
 mod link;
 mod names;
+mod patroni;
 mod run;
 mod sample;
 mod setup_sql;
@@ -35,12 +36,14 @@ mod conninfo_tests;
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod patroni_tests;
+#[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
 mod setup_sql_tests;
 
 pub use clock::Clock;
-pub use config::{ControllerConfig, NodeConfig};
+pub use config::{ControllerConfig, NodeConfig, RestAddress};
 pub use handle::{CommandError, ControllerHandle};
 pub use howdah_failover::{Command, Report};
 pub use run::Controller;

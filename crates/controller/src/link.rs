@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use howdah_failover::{ActionError, Order};
-use howdah_topology::NodeId;
+use howdah_topology::{Mode, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -33,6 +33,8 @@ pub(crate) struct NodeLink {
     pub(crate) config: NodeConfig,
     pub(crate) target: Target,
     pub(crate) control: mpsc::Sender<Timed>,
+    /// Howdah promotes here, so it matters under which name the node streams.
+    pub(crate) managed: bool,
     pool: Pool,
     memory: Mutex<Memory>,
 }
@@ -60,7 +62,8 @@ impl NodeLink {
             .runtime(Runtime::Tokio1)
             .build()?;
         let (control, orders) = mpsc::channel(ORDERS_WAITING);
-        Ok((Self { id, config, target, control, pool, memory: Mutex::default() }, orders))
+        let managed = settings.mode == Mode::Manage;
+        Ok((Self { id, config, target, control, managed, pool, memory: Mutex::default() }, orders))
     }
 
     /// What is remembered of the node.

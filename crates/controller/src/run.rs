@@ -12,7 +12,7 @@ use howdah_failover::{
     Action, ActionError, ActionId, ClusterSpec, Command, Done, Event, Limits, Machine, NodeSpec, OnLastNode,
     Report,
 };
-use howdah_topology::{NodeId, Topology};
+use howdah_topology::{Mode, NodeId, Topology};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,6 +28,7 @@ use crate::handle::{
 use crate::journal::Journal;
 use crate::link::NodeLink;
 use crate::names;
+use crate::patroni::Patroni;
 
 /// Answers that may wait for the machine. It takes microseconds for each; a full queue holds the answering tasks.
 const EVENTS_WAITING: usize = 1024;
@@ -64,6 +65,7 @@ impl Controller {
             history: Mutex::default(),
             wrote: AtomicBool::new(false),
             wrote_notify: Notify::new(),
+            patroni: watch::Sender::new(config.patroni.clone()),
             stop: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
         });
@@ -135,6 +137,10 @@ impl Runner {
             interval: config.freshness_interval,
         };
         tasks.spawn(sampler.run());
+        if config.mode == Mode::Follow {
+            let patroni = Patroni::new(&config, Arc::clone(&shared), event_sender.clone());
+            tasks.spawn(patroni.run());
+        }
         let machine = Machine::new(spec(&config), rand::random(), shared.clock.now());
         let executor = Executor { links, clock: shared.clock, events: event_sender };
         let journal = Journal::new(&config.cluster);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use howdah_controller::{Clock, Controller, ControllerConfig, NodeConfig};
+use howdah_controller::{Clock, Controller, ControllerConfig, NodeConfig, RestAddress};
 use howdah_pool::CloseReason;
 use howdah_topology::{Epoch, Mode, NodeId, Topology};
 
@@ -48,9 +48,15 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     config.degrade_on_last_node = cluster.on_last_node == howdah_config::OnLastNode::Degrade;
     config.max_lost_bytes = cluster.max_lost_bytes;
     config.bootstrap = cluster.bootstrap;
+    config.patroni = patroni(cluster);
     config.max_failovers_per_hour = cluster.max_failovers_per_hour;
     let (name, holds) = (cluster.name.clone(), AtomicBool::new(false));
     Cluster { name, handle: Controller::spawn(config, clock), holds }
+}
+
+/// Where Patroni answers.
+fn patroni(cluster: &howdah_config::Cluster) -> Vec<RestAddress> {
+    cluster.patroni.iter().map(|at| RestAddress { host: at.host.clone(), port: at.port }).collect()
 }
 
 /// What of a snapshot decides who may serve.
@@ -101,6 +107,16 @@ pub(crate) async fn follow(pooler: Arc<Pooler>, cluster: Arc<Cluster>) {
 }
 
 impl Pooler {
+    /// RELOAD: what a running controller takes over.
+    pub(crate) fn apply_clusters(&self, config: &howdah_config::Config) {
+        for (name, cluster) in &self.clusters {
+            // A cluster that is gone from the file runs on until a restart, as it is.
+            if let Some(written) = config.clusters.get(name) {
+                cluster.handle.ask_patroni(patroni(written));
+            }
+        }
+    }
+
     /// The names of a cluster's entries.
     pub(crate) fn entries_of(&self, cluster: &Cluster) -> Vec<Arc<str>> {
         let entries = self.entries.lock();

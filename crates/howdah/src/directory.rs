@@ -61,6 +61,7 @@ impl Pooler {
                 self.add_entry(&config, name, definition, false);
             }
         }
+        self.apply_clusters(&config);
         self.apply_users(&config);
         self.start_minimum(&config);
         self.generation.fetch_add(1, Ordering::Release);
@@ -269,6 +270,7 @@ pub(crate) fn routing(config: &Config, database: &Database, user: &str) -> Optio
     };
     let mode = match database.target {
         Target::Replica => RouteMode::Replica,
+        Target::PreferReplica => RouteMode::PreferReplica,
         Target::Auto if reads_split => RouteMode::Auto,
         Target::Auto | Target::Primary => RouteMode::Primary,
     };
@@ -295,6 +297,7 @@ pub(crate) fn routing(config: &Config, database: &Database, user: &str) -> Optio
         },
         causal_wait: routing.causal_wait,
         without_replica: match routing.reads_without_replica {
+            _ if database.target == Target::PreferReplica => WithoutReplica::Primary,
             ReadsWithoutReplica::Primary => WithoutReplica::Primary,
             ReadsWithoutReplica::Fail => WithoutReplica::Fail,
         },

@@ -20,6 +20,8 @@ pub enum RouteMode {
     Primary,
     /// Everything to a replica.
     Replica,
+    /// Everything to a replica, and to the primary while there is none.
+    PreferReplica,
 }
 
 /// `reads_without_replica =`.
@@ -100,6 +102,8 @@ impl Routing {
         match self.mode() {
             RouteMode::Primary => true,
             RouteMode::Replica => false,
+            // What a replica refused has nowhere else to go.
+            RouteMode::PreferReplica => self.refused,
             RouteMode::Auto => {
                 by_text || self.marked || self.refused || self.policy.consistency == Consistency::Strong
             }

@@ -26,7 +26,8 @@ async fn cluster() -> Cluster {
 async fn bouncer(cluster: &Cluster, more: &str) -> Bouncer {
     let nodes: Vec<String> = cluster.nodes().iter().map(|node| node.address().to_string()).collect();
     let databases = "postgres = cluster=main dbname=postgres\nwriter = cluster=main dbname=postgres target=primary\n\
-                     reader = cluster=main dbname=postgres target=replica";
+                     reader = cluster=main dbname=postgres target=replica\n\
+                     either = cluster=main dbname=postgres target=prefer_replica";
     let settings = format!(
         "default_pool_size = 5\nserver_login_retry = 0.2\n[clusters]\nmain = nodes={} user=postgres \
          probe_interval=0.1 {more}",
@@ -120,6 +121,28 @@ async fn targets_and_hints_win() {
     assert_eq!(asked(&client, PORT).await, shown(&cluster, 0));
     client.batch_execute("SET howdah.route = 'auto'").await.unwrap();
     until("a replica again", || async { replicas(&cluster).contains(&asked(&client, PORT).await) }).await;
+}
+
+/// What libpq calls `prefer-standby`, for every statement and also when the roles change under the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_replicas_are_preferred_the_primary_stands_in() {
+    let cluster = cluster().await;
+    let bouncer = bouncer(&cluster, FOLLOW).await;
+    let either = connect(&bouncer.conninfo("postgres", "either")).await.unwrap();
+    for _ in 0..4 {
+        // Not even a transaction, of which nobody knows that it only reads, goes to the primary.
+        either.batch_execute("BEGIN").await.unwrap();
+        assert!(replicas(&cluster).contains(&asked(&either, PORT).await));
+        either.batch_execute("COMMIT").await.unwrap();
+    }
+    for node in &cluster.nodes()[1..] {
+        node.kill9().unwrap();
+    }
+    until("the primary to stand in", || async {
+        let answer = either.simple_query(PORT).await;
+        answer.is_ok() && asked(&either, PORT).await == shown(&cluster, 0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

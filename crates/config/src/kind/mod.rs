@@ -10,7 +10,7 @@ mod time;
 use std::marker::PhantomData;
 
 pub(crate) use number::{Bytes, Count, Flag, Integer, Mode, Port, Switch};
-pub(crate) use text::{CheckQuery, File, Hidden, Hosts, Items, Name, Nodes, Text};
+pub(crate) use text::{CheckQuery, File, Hidden, Hosts, Items, Name, Nodes, RestAddresses, Text};
 pub(crate) use time::{Lag, Milliseconds, PositiveTime, Seconds, Time, WholeSeconds};
 
 /// How a value looks in TOML.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Kind, Shape};
-use crate::cluster::ClusterNode;
+use crate::cluster::{ClusterNode, RestAddress};
 use crate::list::List;
 use crate::secret::Secret;
 
@@ -115,7 +115,7 @@ fn node(item: &str) -> Result<ClusterNode, String> {
         Some((name, address)) if !name.is_empty() => (Some(name), address),
         _ => (None, item),
     };
-    let (host, port) = split_port(address).ok_or_else(expected)?;
+    let (host, port) = split_port(address, DEFAULT_PORT).ok_or_else(expected)?;
     let mut node = ClusterNode::new(host, port);
     if let Some(name) = name {
         node.name = name.to_owned();
@@ -123,7 +123,42 @@ fn node(item: &str) -> Result<ClusterNode, String> {
     Ok(node)
 }
 
-fn split_port(address: &str) -> Option<(&str, u16)> {
+/// Where Patroni answers: `host:port` or `http://host:port`, comma separated; empty is none.
+pub(crate) struct RestAddresses;
+
+impl Kind for RestAddresses {
+    const SHAPE: Shape = Shape::Array;
+    type Value = Vec<RestAddress>;
+
+    fn parse(text: &str) -> Result<Vec<RestAddress>, String> {
+        List::new(text).iter().map(rest_address).collect()
+    }
+
+    fn print(value: &Vec<RestAddress>) -> Option<String> {
+        let items: Vec<_> = value.iter().map(ToString::to_string).collect();
+        (!items.is_empty()).then(|| items.join(","))
+    }
+}
+
+/// Patroni's port, for an address that is written without one.
+const PATRONI_PORT: u16 = 8008;
+
+fn rest_address(item: &str) -> Result<RestAddress, String> {
+    if item.starts_with("https://") {
+        return Err(format!(
+            "addresses of plain HTTP (there is no TLS towards Patroni yet), which {item} is not"
+        ));
+    }
+    let address = item.strip_prefix("http://").unwrap_or(item);
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let plain = !address.contains(['/', '@', '?', '#', ' ']);
+    let parts = split_port(address, PATRONI_PORT).filter(|_| plain);
+    let (host, port) =
+        parts.ok_or_else(|| format!("addresses as host:port or http://host:port, which {item} is not"))?;
+    Ok(RestAddress { host: host.to_owned(), port })
+}
+
+fn split_port(address: &str, default: u16) -> Option<(&str, u16)> {
     let (host, port) = if let Some(rest) = address.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
         (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
@@ -133,7 +168,7 @@ fn split_port(address: &str) -> Option<(&str, u16)> {
     } else {
         (address, None)
     };
-    let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok().filter(|port| *port > 0))?;
+    let port = port.map_or(Some(default), |port| port.parse().ok().filter(|port| *port > 0))?;
     (!host.is_empty()).then_some((host, port))
 }
 

@@ -168,6 +168,17 @@ fn where_only_replicas_serve_the_primary_never_answers_a_read() {
 }
 
 #[test]
+fn where_replicas_are_preferred_the_primary_answers_while_there_is_none() {
+    let mut topology = cluster();
+    let world = session(RouteMode::PreferReplica, policy(), None);
+    assert!(!world.clients[0].session.routing().unwrap().replicas_only());
+    assert_eq!(readers(&world, &topology), [replica(1), replica(2)]);
+    topology.nodes[1].state = NodeState::Down;
+    topology.nodes[2].state = NodeState::Down;
+    assert_eq!(readers(&world, &topology), [primary()]);
+}
+
+#[test]
 fn while_the_gate_is_held_reads_go_on_and_the_rest_waits() {
     let mut topology = cluster();
     topology.gate = Gate::Held { since: NOW, reason: "node-0 is suspected".to_owned() };
