@@ -9,6 +9,7 @@ mod copy;
 mod drivers;
 mod hostile;
 mod parameters;
+mod patroni;
 mod pooling;
 mod prepared;
 mod program;

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use binary::{Binary, program as howdah_program};
-pub(crate) use bouncer::{Bouncer, connect, entry};
+pub(crate) use bouncer::{Bouncer, Row, connect, entry};
 pub(crate) use fake::{Fake, message};
 pub(crate) use raw::{Raw, error_of, tags};
 
