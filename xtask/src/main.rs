@@ -1,7 +1,8 @@
 //! The project's own commands, started by the cargo aliases `xtask`, `ci` and `demo`.
 //!
 //! [`tidy`] holds the numbers of CONTRIBUTING.md, [`ci`] runs everything that CI runs, [`compare`] measures Howdah
-//! beside PgBouncer, [`demo`] builds and starts the demo, [`chaos`] breaks clusters under load. Read `tidy/mod.rs` first: it is what fails most builds.
+//! beside PgBouncer, [`demo`] builds and starts the demo, [`chaos`] breaks clusters under load, [`versions`] tests on other
+//! versions of PostgreSQL. Read `tidy/mod.rs` first: it is what fails most builds.
 
 // A command's output is what it is for.
 #![allow(clippy::print_stdout)]
@@ -14,6 +15,7 @@ mod compare;
 mod demo;
 mod process;
 mod tidy;
+mod versions;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -43,6 +45,8 @@ enum Command {
     Chaos(chaos::Options),
     /// Build everything that the demo needs and start it; the arguments go to `howdah demo`.
     Demo(demo::Options),
+    /// Run a short set of tests on the other major versions of PostgreSQL that can be had.
+    Versions(versions::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&root, &options),
         Command::Chaos(options) => chaos::run(&root, &options),
         Command::Demo(options) => demo::run(&root, &options),
+        Command::Versions(options) => versions::run(&root, &options),
     };
     match outcome {
         Ok(code) => code,
