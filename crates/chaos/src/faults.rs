@@ -50,6 +50,8 @@ pub(crate) enum Plot {
     TwoSides,
     /// Kill the primary with two poolers at work.
     TwoPoolers,
+    /// SWITCHOVER, with a supervisor beside each node.
+    Switchover,
 }
 
 /// What a row must hold beside "nothing lost, nothing twice, nothing stale".
@@ -105,7 +107,7 @@ const fn row(
 }
 
 /// The table, in the order in which it is played.
-pub(crate) const FAULTS: [Fault; 18] = [
+pub(crate) const FAULTS: [Fault; 19] = [
     row(
         "kill",
         "kill -9 of the primary's processes",
@@ -140,6 +142,13 @@ pub(crate) const FAULTS: [Fault; 18] = [
         (Place::Processes, Plot::TwoPoolers),
         3,
         Limits { write: Some((ms(2000), ms(2000))), ..PLAIN },
+    ),
+    row(
+        "switchover",
+        "SWITCHOVER again and again, a supervisor beside each node",
+        (Place::Processes, Plot::Switchover),
+        10,
+        Limits { promotions: None, ..UNNOTICED },
     ),
     row(
         "pooler-killed",

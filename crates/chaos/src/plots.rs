@@ -39,6 +39,7 @@ async fn act(fault: &Fault, stage: &mut Stage, rounds: u32) -> Result<(), Failur
         Plot::Freeze => nodes::freeze(stage, rounds).await,
         Plot::KillTwice => nodes::kill_twice(stage).await,
         Plot::RestartAll => nodes::restart_all(stage, rounds).await,
+        Plot::Switchover => nodes::switchover(stage, rounds).await,
         Plot::Lag => nodes::lag(stage, rounds).await,
         Plot::Checkpoint => nodes::checkpoint(stage).await,
         Plot::KillPooler => poolers::kill(stage, rounds).await,

@@ -1,10 +1,10 @@
 //! A cluster as processes on loopback, made by the testkit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use howdah_testkit::Cluster;
+use howdah_testkit::{Cluster, Supervisor};
 use tokio::process::Command;
 
 use crate::Failure;
@@ -57,6 +57,10 @@ impl Processes {
 
     pub(crate) async fn start(&self, node: usize) -> Result<(), Failure> {
         Ok(self.cluster.node(node).start().await?)
+    }
+
+    pub(crate) async fn supervise(&self, program: &Path) -> Result<Vec<Supervisor>, Failure> {
+        Ok(self.cluster.supervise(program).await?)
     }
 
     /// `howdah rejoin` beside a node, as its service would run it.

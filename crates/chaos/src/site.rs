@@ -1,5 +1,9 @@
 //! Where the nodes of a cluster run, and what can be done to them.
 
+use std::path::Path;
+
+use howdah_testkit::Supervisor;
+
 use crate::Failure;
 use crate::containers::Containers;
 use crate::direct;
@@ -122,6 +126,14 @@ impl Site {
             Site::Processes(site) => site.rejoin(node, primary).await,
             // The container's entry point asks who is primary and runs `howdah rejoin`.
             Site::Containers(site) => site.docker(&["restart", "--time=0", &site.container(node)]).await,
+        }
+    }
+
+    /// A supervisor beside each node, as long as they are held; containers have theirs.
+    pub(crate) async fn supervise(&self, program: &Path) -> Result<Vec<Supervisor>, Failure> {
+        match self {
+            Site::Processes(site) => site.supervise(program).await,
+            Site::Containers(_) => Ok(Vec::new()),
         }
     }
 

@@ -124,6 +124,21 @@ pub(super) async fn restart_all(stage: &mut Stage, rounds: u32) -> Result<(), Fa
     Ok(())
 }
 
+/// Moves the primary as an operator does, again and again.
+pub(super) async fn switchover(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
+    let _supervisors = stage.site.supervise(stage.pooler.program()).await?;
+    for _ in 0..rounds {
+        let old = stage.primary().await?;
+        stage.advance().await?;
+        stage.begin();
+        stage.pooler.order("SWITCHOVER main").await?;
+        stage.other_primary(old).await?;
+        stage.recovered().await?;
+        stage.whole().await?;
+    }
+    Ok(())
+}
+
 /// Pauses the replay of each standby in turn, while sessions read what they wrote.
 pub(super) async fn lag(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
     stage.begin();
