@@ -205,9 +205,13 @@ impl Node {
     async fn stop_with(&self, signal: Signal) -> Result<(), Error> {
         let pid = self.running_pid()?;
         self.thaw();
+        let mut dying = process::children_of(pid);
         process::signal(pid, signal);
         let what = format!("{} to stop", self.name());
-        wait_until(&what, DEFAULT_DEADLINE, || async { !self.is_running() }).await
+        wait_until(&what, DEFAULT_DEADLINE, || async { !self.is_running() }).await?;
+        dying.push(pid);
+        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = dying;
+        self.wait_gone().await
     }
 
     /// Kills the whole server at once, as `kill -9` or a dead machine does: postmaster and every child by its id.
