@@ -194,12 +194,18 @@ impl Machine {
         second.is_some() || usurped
     }
 
+    /// Whether somebody else is the primary by now: a node is out of recovery in a newer epoch, or, while something is to be
+    /// done about the present primary, a standby is already in one. The new primary itself may not be in view yet, and to
+    /// promote another beside it would end its work for nothing.
     pub(crate) fn newer_primary(&self) -> bool {
         let Some(reign) = self.reign.as_ref().filter(|_| self.spec.mode != Mode::Off) else { return false };
-        self.primaries()
-            .first()
-            .and_then(|(_, f)| f.sample.as_ref())
-            .is_some_and(|s| s.timeline > reign.epoch.timeline)
+        let standby = self.suspect_since.is_some() && self.is_outdated(&reign.sample);
+        standby
+            || self
+                .primaries()
+                .first()
+                .and_then(|(_, f)| f.sample.as_ref())
+                .is_some_and(|s| s.timeline > reign.epoch.timeline)
     }
 
     fn primary_missing(&self) -> bool {

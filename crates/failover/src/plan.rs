@@ -115,11 +115,18 @@ impl Machine {
         (!self.points_at(sample, primary.0)).then(|| job.then(id, Action::Repoint { to: primary.0 }))
     }
 
-    /// A standby that is not on the present timeline yet and points elsewhere: it may stream from a former primary.
+    /// A standby that points elsewhere and is not on the present timeline yet: it may stream from a former primary. Or one
+    /// whose name is in the list, so that commits may wait for it, while it streams from another standby: a candidate
+    /// streams from the primary itself.
     fn plan_astray(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
-        self.answer(id).filter(|s| s.in_recovery && s.timeline < primary.1.timeline)?;
-        let astray = id != primary.0 && self.is_prefix(id) && !self.follows(id);
+        let sample = self.answer(id).filter(|s| s.in_recovery && id != primary.0)?;
+        let older = sample.timeline < primary.1.timeline && !self.follows(id);
+        let name = &self.node_spec(id)?.application_name;
+        let named = self.facts.members.as_ref().is_some_and(|m| m.sync.contains(name));
+        let absent = self.facts.node(id)?.absent.is_some_and(|at| self.now.since(at) >= LONE);
+        let cascades = named && absent && sample.receiver.is_some() && !self.points_at(sample, primary.0);
         let why = format!("{} points at another node than the primary", self.name(id));
+        let astray = (older || cascades) && self.is_prefix(id);
         astray.then(|| Job::new(why, [id]).then(id, Action::Repoint { to: primary.0 }))
     }
 

@@ -251,74 +251,74 @@ pub const ROWS: &[Row] = rows! {
     "start.missing": Start, PrimaryMissing => Suspect, Suspect, "no node that answers is a primary";
 
     "follow.diverged": Follow, Diverged => Halted, Halt, "two nodes are out of recovery in one timeline: their histories differ and no program may choose";
-    "follow.newer": Follow, NewerPrimary => Start, LookAnew, "a node is out of recovery in a newer epoch";
+    "follow.newer": Follow, NewerPrimary => Start, LookAnew, "a node is in a newer epoch";
     "follow.manual": Follow, OperatorAsks => Vote, BeginAttempt, "the operator has ordered a failover";
     "follow.switchover": Follow, OperatorSwitches => Prepare, BeginSwitchover, "the operator has ordered a switchover: votes are taken while work goes on";
     "follow.suspect": Follow, PrimaryFails => Suspect, Suspect, "the primary does not answer: new work is held";
     "follow.upkeep": Follow, UpkeepDue => Upkeep, BeginJob, "settings of a node are to be changed";
 
-    "upkeep.newer": Upkeep, NewerPrimary => Start, AbandonJob, "a node is out of recovery in a newer epoch: the change is given up";
+    "upkeep.newer": Upkeep, NewerPrimary => Start, AbandonJob, "a node is in a newer epoch: the change is given up";
     "upkeep.suspect": Upkeep, PrimaryFails => Suspect, AbandonJob, "the primary does not answer: the change is given up and new work is held";
     "upkeep.over": Upkeep, JobOver => Follow, EndJob, "the change is made or given up";
     "upkeep.over_in_start": Upkeep, JobOverInStart => Start, EndJob, "the change is made or given up";
     "upkeep.next": Upkeep, JobNext => Upkeep, JobStep, "the next order of the change";
 
     "suspect.diverged": Suspect, Diverged => Halted, Halt, "two nodes are out of recovery in one timeline: their histories differ and no program may choose";
-    "suspect.newer": Suspect, NewerPrimary => Start, LookAnew, "a node is out of recovery in a newer epoch";
+    "suspect.newer": Suspect, NewerPrimary => Start, LookAnew, "a node is in a newer epoch";
     "suspect.found": Suspect, PrimaryFound => Start, LookAnew, "a node is out of recovery";
     "suspect.alive": Suspect, PrimaryAnswers => Follow, Release, "a false alarm: the primary answers, and work goes on";
     "suspect.manual": Suspect, OperatorAsks => Vote, BeginAttempt, "the operator has ordered a failover";
     "suspect.dead": Suspect, Dead => Vote, BeginAttempt, "the primary is dead or cut off, and a quorum of its standbys can be reached";
 
-    "prepare.newer": Prepare, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "prepare.newer": Prepare, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "prepare.fails": Prepare, PrimaryFails => CallOff, Undo, "the primary does not answer: that is for a failover";
     "prepare.missed": Prepare, VoteMissed => CallOff, Undo, "a vote is held by someone else";
     "prepare.next": Prepare, VoteNext => Prepare, LockNext, "the next vote in the order of the node list";
     "prepare.held": Prepare, Prepared => Drain, Nothing, "the votes are held: new work waits while the primary is drained";
     "prepare.short": Prepare, Idle => CallOff, Undo, "too few votes";
 
-    "drain.newer": Drain, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "drain.newer": Drain, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "drain.fails": Drain, PrimaryFails => CallOff, Undo, "the primary does not answer: that is for a failover";
     "drain.lost": Drain, VotesLost => CallOff, Undo, "votes are lost";
     "drain.done": Drain, Drained => Stop, StopPrimary, "the primary is drained: its supervisor is to stop it";
     "drain.alone": Drain, DrainedAlone => Fence, FenceAll, "the primary is drained, nobody can stop it, and the operator forces it";
     "drain.late": Drain, DrainLate => CallOff, Undo, "transactions did not end, or no standby had everything, in time";
 
-    "stop.newer": Stop, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "stop.newer": Stop, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "stop.lost": Stop, VotesLost => CallOff, Undo, "votes are lost";
     "stop.done": Stop, PrimaryStopped => Fence, FenceStopped, "the primary has stopped";
     "stop.refused": Stop, StopRefused => CallOff, Undo, "the order to stop could not be given to the primary";
     "stop.late": Stop, StopLate => CallOff, Undo, "the primary was not stopped in time";
 
     "vote.alive": Vote, PrimaryAnswers => CallOff, Undo, "the primary answers again";
-    "vote.newer": Vote, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "vote.newer": Vote, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "vote.missed": Vote, VoteMissed => CallOff, Undo, "a vote is held by someone else";
     "vote.next": Vote, VoteNext => Vote, LockNext, "the next vote in the order of the node list";
     "vote.held": Vote, VotesHeld => Fence, FenceAll, "a quorum of votes is held";
     "vote.short": Vote, VotesShort => CallOff, Undo, "too few votes";
 
     "fence.alive": Fence, PrimaryAnswers => CallOff, Undo, "the primary answers again";
-    "fence.newer": Fence, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "fence.newer": Fence, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "fence.lost": Fence, VotesLost => CallOff, Undo, "votes are lost";
     "fence.blocked": Fence, FenceBlocked => Fence, Remedy, "a receiver does not stop while replay is paused or in a conflict with a read";
     "fence.proven": Fence, FenceProven => Elect, ReadPositions, "the receivers of a quorum are gone: the old primary can acknowledge nothing more";
     "fence.failed": Fence, FenceFailed => CallOff, Undo, "the receivers of a quorum did not stop in time";
 
     "elect.alive": Elect, PrimaryAnswers => CallOff, Undo, "the primary answers again";
-    "elect.newer": Elect, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "elect.newer": Elect, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "elect.lost": Elect, VotesLost => CallOff, Undo, "votes are lost";
     "elect.done": Elect, Elected => Repoint, RepointOthers, "the furthest candidate is elected";
     "elect.failed": Elect, ElectFailed => CallOff, Undo, "nobody can be promoted";
 
     "repoint.alive": Repoint, PrimaryAnswers => CallOff, Undo, "the primary answers again";
-    "repoint.newer": Repoint, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "repoint.newer": Repoint, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "repoint.lost": Repoint, VotesLost => CallOff, Undo, "votes are lost";
     "repoint.failed": Repoint, NamesFailed => CallOff, Undo, "the elected node did not take its synchronous names";
     "repoint.done": Repoint, RepointDone => Recheck, CheckVotes, "the others were told to stream from the elected one";
 
     "recheck.alive": Recheck, PrimaryAnswers => CallOff, Undo, "the primary answers again";
     "recheck.doubt": Recheck, PromotionInDoubt => Doubt, Nothing, "the promotion was asked for, its answer is lost, and so are votes";
-    "recheck.newer": Recheck, NewerPrimary => CallOff, Undo, "a node is out of recovery in a newer epoch";
+    "recheck.newer": Recheck, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "recheck.lost": Recheck, VotesLost => CallOff, Undo, "votes were lost between check and promotion";
     "recheck.done": Recheck, VotesConfirmed => Promote, Promote, "every vote of the quorum is still held";
 
@@ -328,7 +328,7 @@ pub const ROWS: &[Row] = rows! {
     "promote.again": Promote, PromotionUnanswered => Recheck, CheckVotes, "the promotion was not answered: the votes are checked and it is asked for again";
     "promote.late": Promote, PromotionLate => Halted, Halt, "the promotion was asked for and what came of it is not known";
 
-    "doubt.newer": Doubt, NewerPrimary => Start, EndAttempt, "a node is out of recovery in a newer epoch";
+    "doubt.newer": Doubt, NewerPrimary => Start, EndAttempt, "a node is in a newer epoch";
     "doubt.restarted": Doubt, ElectedRestarted => CallOff, Undo, "the elected node was restarted before it was promoted";
     "doubt.late": Doubt, PromotionLate => Halted, Halt, "the promotion was asked for and what came of it is not known";
 
@@ -336,11 +336,11 @@ pub const ROWS: &[Row] = rows! {
 
     "call_off.done": CallOff, Idle => BackOff, BackOff, "everything that could be reached is put back";
 
-    "back_off.newer": BackOff, NewerPrimary => Start, LookAnew, "a node is out of recovery in a newer epoch";
+    "back_off.newer": BackOff, NewerPrimary => Start, LookAnew, "a node is in a newer epoch";
     "back_off.alive": BackOff, PrimaryAnswers => Follow, Release, "the primary answers, and work goes on";
     "back_off.over": BackOff, BackoffOver => Suspect, Suspect, "the wait is over: the evidence is gathered anew";
 
-    "halted.newer": Halted, NewerPrimary => Start, EndAttempt, "a node is out of recovery in a newer epoch";
+    "halted.newer": Halted, NewerPrimary => Start, EndAttempt, "a node is in a newer epoch";
     "halted.restarted": Halted, ElectedRestarted => CallOff, Undo, "the elected node was restarted before it was promoted";
     "halted.resume": Halted, OperatorResumes => Start, EndAttempt, "the operator says: look anew";
 };
