@@ -1,12 +1,11 @@
 //! What goes wrong, when, and for how long: drawn from the seed at the beginning, and over before the end. Read next:
-//! [`crate::setup`].
+//! [`crate::trouble`], which carries them out.
 
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::net::Peer;
-use crate::pg::Power;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 /// One fault.
 #[derive(Debug, Clone)]
@@ -27,6 +26,41 @@ pub enum Whom {
     /// This one.
     Node(usize),
 }
+
+/// A kind of order or of answer with which someone tampers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tamper {
+    /// The action's name.
+    pub action: &'static str,
+    /// Its answer, or the order.
+    pub answer: bool,
+    /// It arrives so much later, microseconds; `None`: it is lost.
+    pub late: Option<u64>,
+    /// How many more are hit.
+    pub left: u32,
+}
+
+/// The actions of which an order or an answer may get lost.
+pub const ACTIONS: [&str; 18] = [
+    "lock",
+    "check vote",
+    "unlock",
+    "fence",
+    "resume replay",
+    "end conflicting reads",
+    "read position",
+    "write names",
+    "write members",
+    "repoint",
+    "promote",
+    "await promoted",
+    "undo",
+    "clear fence",
+    "set read only",
+    "checkpoint",
+    "stop",
+    "recall",
+];
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +85,25 @@ pub enum Kind {
     },
     /// One server reaches nobody.
     Isolate(Whom),
+    /// One server hears everyone, and nobody hears it.
+    Mute(Whom),
+    /// Everyone hears one server, and it hears nobody.
+    Deafen(Whom),
+    /// Those on the one side and all others do not reach each other.
+    Split(Vec<Peer>),
+    /// What a server has to flush waits.
+    Disk(Whom),
+    /// A server's clock jumps by so much, and back at the end, microseconds.
+    Clock {
+        /// Which.
+        node: usize,
+        /// By how much.
+        by: i64,
+    },
+    /// An administrator cancels what waits for standbys, at the beginning and at the end.
+    Cancel(Whom),
+    /// An order or its answer gets lost or late.
+    Tamper(Tamper),
     /// Messages between poolers and servers get lost, of 1000.
     Loss(u32),
     /// Replay is paused.
@@ -96,7 +149,7 @@ fn draw_kind(rng: &mut SmallRng, size: (usize, usize)) -> Kind {
     let end = |rng: &mut SmallRng| {
         rng.random_range(0..=nodes).checked_sub(1).map_or(Peer::Pooler(pooler), Peer::Node)
     };
-    match rng.random_range(0..18) {
+    match rng.random_range(0..27) {
         0..=4 => Kind::Kill { whom, silent: rng.random_bool(0.3) },
         5..=6 => Kind::Freeze(whom),
         7 => Kind::Cut { from: end(rng), to: end(rng), both: rng.random_bool(0.5) },
@@ -109,7 +162,27 @@ fn draw_kind(rng: &mut SmallRng, size: (usize, usize)) -> Kind {
         14 => Kind::FreezePooler(pooler),
         15 => Kind::RestartPooler(pooler),
         16 => Kind::EndSessions(node),
-        _ => Kind::ColdStart,
+        17 => Kind::ColdStart,
+        18 => Kind::Mute(whom),
+        19 => Kind::Deafen(whom),
+        20 => {
+            let all = (0..poolers).map(Peer::Pooler).chain((0..nodes).map(Peer::Node));
+            Kind::Split(all.filter(|_| rng.random_bool(0.5)).collect())
+        }
+        21 => Kind::Disk(whom),
+        22 => Kind::Clock { node, by: rng.random_range(-3_600_000_000..3_600_000_000) },
+        23 => Kind::Cancel(whom),
+        _ => Kind::Tamper(tamper(rng)),
+    }
+}
+
+fn tamper(rng: &mut SmallRng) -> Tamper {
+    let late = if rng.random_bool(0.5) { None } else { Some(rng.random_range(1_000..4_000_000)) };
+    Tamper {
+        action: ACTIONS[rng.random_range(0..ACTIONS.len())],
+        answer: rng.random_bool(0.5),
+        late,
+        left: rng.random_range(1..6),
     }
 }
 
@@ -129,7 +202,8 @@ impl World {
     }
 
     /// Who is meant is settled now.
-    fn aim(&self, kind: Kind) -> Kind {
+    #[must_use]
+    pub fn aim(&self, kind: Kind) -> Kind {
         let primary = self.newest_published().map_or(0, |(primary, _)| primary);
         let aimed = |whom| if whom == Whom::Primary { Whom::Node(primary) } else { whom };
         match kind {
@@ -137,117 +211,11 @@ impl World {
             Kind::Freeze(whom) => Kind::Freeze(aimed(whom)),
             Kind::Isolate(whom) => Kind::Isolate(aimed(whom)),
             Kind::Flap(whom) => Kind::Flap(aimed(whom)),
+            Kind::Mute(whom) => Kind::Mute(aimed(whom)),
+            Kind::Deafen(whom) => Kind::Deafen(aimed(whom)),
+            Kind::Disk(whom) => Kind::Disk(aimed(whom)),
+            Kind::Cancel(whom) => Kind::Cancel(aimed(whom)),
             other => other,
-        }
-    }
-
-    fn apply(&mut self, kind: &Kind, on: bool) {
-        match *kind {
-            Kind::Kill { whom: Whom::Node(node), silent } => self.kill(node, silent, on),
-            Kind::Freeze(Whom::Node(node)) => self.freeze(node, on),
-            Kind::Cut { from, to, both } => {
-                self.net.cut(from, to, on);
-                if both {
-                    self.net.cut(to, from, on);
-                }
-            }
-            Kind::Isolate(Whom::Node(node)) => self.isolate(node, on),
-            Kind::Loss(of_1000) => self.net.loss = if on { of_1000 } else { 0 },
-            Kind::Flap(Whom::Node(node)) => self.net.flap = on.then_some((node, 700)),
-            Kind::Slow(more) => self.nodes.iter_mut().for_each(|n| n.slow = if on { more } else { 0 }),
-            Kind::FreezePooler(p) => self.freeze_pooler(p, on),
-            Kind::RestartPooler(p) if on => self.restart_pooler(p),
-            Kind::EndSessions(node) if on => self.end_sessions(node, None),
-            Kind::ColdStart => (0..self.nodes.len()).for_each(|n| self.kill(n, false, on)),
-            Kind::Pause(node) | Kind::Conflict(node) | Kind::Stall(node) => self.trouble(node, kind, on),
-            _ => {}
-        }
-    }
-
-    fn trouble(&mut self, node: usize, kind: &Kind, on: bool) {
-        let Some(pg) = self.nodes.get_mut(node) else { return };
-        match kind {
-            Kind::Stall(_) => pg.stalled = if on { pg.stalled + 1 } else { pg.stalled.saturating_sub(1) },
-            Kind::Pause(_) => pg.paused = on && pg.in_recovery && pg.promote_at.is_none(),
-            _ => pg.conflict = on && pg.in_recovery,
-        }
-    }
-
-    fn kill(&mut self, node: usize, silent: bool, on: bool) {
-        let now = self.now;
-        let starts = self.rng.random_range(50_000..1_500_000);
-        let up = self.runs(node);
-        if on {
-            if up && !silent {
-                self.reset_peers(node);
-            }
-            self.forget_frozen(Peer::Node(node));
-            if let Some(pg) = self.nodes.get_mut(node) {
-                pg.stop(silent);
-            }
-        } else if let Some(pg) = self.nodes.get_mut(node).filter(|p| matches!(p.power, Power::Down { .. })) {
-            pg.start(now, starts);
-        }
-    }
-
-    fn freeze(&mut self, node: usize, on: bool) {
-        let Some(pg) = self.nodes.get_mut(node) else { return };
-        pg.frozen = if on { pg.frozen + 1 } else { pg.frozen.saturating_sub(1) };
-        if pg.frozen == 0 {
-            self.thawed(Peer::Node(node));
-        }
-    }
-
-    fn isolate(&mut self, node: usize, on: bool) {
-        let this = Peer::Node(node);
-        for other in self.net.peers().filter(|o| *o != this) {
-            self.net.cut(this, other, on);
-            self.net.cut(other, this, on);
-        }
-    }
-
-    fn freeze_pooler(&mut self, p: usize, on: bool) {
-        let Some(pooler) = self.poolers.get_mut(p) else { return };
-        pooler.frozen = if on { pooler.frozen + 1 } else { pooler.frozen.saturating_sub(1) };
-        if pooler.frozen == 0 {
-            self.thawed(Peer::Pooler(p));
-        }
-    }
-
-    fn restart_pooler(&mut self, p: usize) {
-        let now = self.time();
-        self.forget_frozen(Peer::Pooler(p));
-        let Some(pooler) = self.poolers.get_mut(p) else { return };
-        pooler.restart(now);
-        self.close_old_connections(p);
-        // The kernel closes its sockets: every server sees its session end.
-        for node in 0..self.nodes.len() {
-            self.end_sessions(node, Some(p));
-        }
-        if self.is_frozen(p) {
-            self.at(self.now, Happening::PoolerTick(p));
-        } else {
-            self.drive(p, howdah_failover::Event::Tick);
-        }
-    }
-
-    /// Control sessions end at the server: of one pooler, or of all.
-    fn end_sessions(&mut self, node: usize, pooler: Option<usize>) {
-        let Some(pg) = self.nodes.get(node) else { return };
-        let of = |s: &crate::pg::Session| pooler.is_none_or(|p| p == s.pooler);
-        let sessions: Vec<u64> = pg.sessions.iter().filter(|(_, s)| of(s)).map(|(id, _)| *id).collect();
-        for session in sessions {
-            self.end_session(node, session);
-        }
-    }
-
-    /// All faults are over: what is still wrong is mended.
-    pub fn make_peace(&mut self) {
-        self.say(|| "peace: all faults are over".to_owned());
-        self.peace = true;
-        self.oracle.no_needless_promotion(self.now);
-        for node in 0..self.nodes.len() {
-            self.kill(node, false, false);
         }
     }
 }

@@ -6,11 +6,13 @@
 //! the whole truth, which the machine does not.
 //!
 //! Reading order: `run` (one seed), [`world`] (what there is), [`pg`] and [`stream`] (PostgreSQL as far as a failover
-//! meets it), [`serve`] (each action as the server carries it out), [`pooler`] (the machine and its sessions), [`faults`],
-//! [`oracle`]. `docs/failover-sim.md` says what it has found.
+//! meets it), [`serve`] (each action as the server carries it out), [`pooler`] (the machine and its sessions), [`client`] and
+//! [`history`], [`faults`], [`oracle`]. `docs/failover-sim.md` says what it has found.
 
+pub mod catch;
 pub mod client;
 pub mod faults;
+pub mod history;
 pub mod message;
 pub mod mutation;
 pub mod net;
@@ -18,10 +20,12 @@ pub mod oracle;
 pub mod pg;
 pub mod pooler;
 pub mod run;
+pub mod scenario;
 pub mod serve;
 pub mod setup;
 pub mod stream;
 pub mod supervisor;
+pub mod trouble;
 pub mod wal;
 pub mod world;
 

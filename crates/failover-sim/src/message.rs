@@ -14,6 +14,8 @@ pub enum Message {
         life: u32,
         /// The order.
         id: ActionId,
+        /// Its action's name.
+        name: &'static str,
         /// The session that is open now because of it.
         session: Option<u64>,
         /// The answer.
@@ -46,8 +48,39 @@ pub enum Message {
         client: usize,
         /// Its write.
         write: u64,
-        /// Acknowledged, and under which protection; `None`: refused.
-        acknowledged: Option<bool>,
+        /// What.
+        outcome: Outcome,
+    },
+    /// A client reads its register on the primary.
+    Read {
+        /// The client.
+        client: usize,
+        /// The operation's place in the history.
+        op: usize,
+        /// The register.
+        register: u64,
+    },
+    /// What it reads.
+    Value {
+        /// The client.
+        client: usize,
+        /// The operation's place in the history.
+        op: usize,
+        /// The newest write that is visible; `None`: the register was never written, or the read is refused.
+        value: Option<u64>,
+        /// Every failover keeps what was read; what a primary shows before any standby has it may be lost with it.
+        kept: bool,
+    },
+    /// A client reads on a replica, which is fresh enough by what its pooler publishes.
+    Look {
+        /// The server's start when the read was sent: the connection is of that life.
+        started_at: u64,
+        /// The timeline of the epoch by which it was routed.
+        timeline: u32,
+        /// Entries that it must have replayed.
+        need: usize,
+        /// What was promised: for the message of a violation.
+        fresh_as_of: u64,
     },
     /// A standby asks to be streamed to.
     Attach {
@@ -88,14 +121,33 @@ pub enum Message {
         replayed: usize,
         /// An answer is wanted.
         ping: bool,
-        /// When it was sent.
-        at: u64,
+        /// When it was sent, by the standby's clock.
+        at: i64,
     },
     /// The other end of a stream is gone.
     StreamEnded {
         /// The stream's number.
         stream: u64,
     },
+}
+
+/// What came of a client's write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is acknowledged.
+    Acknowledged {
+        /// Standbys were waited for.
+        protected: bool,
+        /// The server's timeline.
+        timeline: u32,
+        /// Entries of the log up to and with it.
+        len: usize,
+    },
+    /// The wait for the standbys was interrupted: an acknowledgement that is none, known by its warning
+    /// (FAILOVER_PROTOCOL.md §9).
+    Interrupted,
+    /// The server does not take writes.
+    Refused,
 }
 
 /// The pooler asks a server.

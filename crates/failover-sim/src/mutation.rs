@@ -17,23 +17,47 @@ const PLANTED: [(&str, Fault); 6] = [
     ("shrink at once", Fault::ShrinkAtOnce),
 ];
 
-/// A mutation of the machine.
+/// The name of the fault of the data path.
+const TRUST_INTERRUPTED: &str = "trust the interrupted";
+
+/// What is wrong on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mutation(pub Fault);
+pub enum Mutation {
+    /// In the machine.
+    Machine(Fault),
+    /// In the data path: a wait for the standbys that was interrupted is taken for an acknowledgement.
+    TrustInterrupted,
+}
+
+impl Default for Mutation {
+    fn default() -> Mutation {
+        Mutation::Machine(Fault::None)
+    }
+}
 
 impl Mutation {
-    /// All of them: the planted faults, then the rows in the order of the table.
+    /// The fault of the machine.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Mutation::Machine(fault) => fault,
+            Mutation::TrustInterrupted => Fault::None,
+        }
+    }
+
+    /// Those that are listed: the planted faults, then each row removed, in the order of the table.
     pub fn all() -> impl Iterator<Item = Mutation> {
-        let planted = PLANTED.iter().map(|(_, fault)| Mutation(*fault));
-        let without = ROWS.iter().map(|row| Mutation(Fault::WithoutRow(row.name)));
-        let always = ROWS.iter().map(|row| Mutation(Fault::AlwaysRow(row.name)));
-        planted.chain(without).chain(always)
+        let planted = PLANTED.iter().map(|(_, fault)| Mutation::Machine(*fault));
+        let planted = planted.chain([Mutation::TrustInterrupted]);
+        let without = ROWS.iter().map(|row| Mutation::Machine(Fault::WithoutRow(row.name)));
+        planted.chain(without)
     }
 }
 
 impl fmt::Display for Mutation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        let Mutation::Machine(fault) = *self else { return f.write_str(TRUST_INTERRUPTED) };
+        match fault {
             Fault::None => f.write_str("none"),
             Fault::WithoutRow(row) => write!(f, "without {row}"),
             Fault::AlwaysRow(row) => write!(f, "always {row}"),
@@ -65,12 +89,15 @@ impl FromStr for Mutation {
     type Err = UnknownMutation;
 
     fn from_str(text: &str) -> Result<Mutation, UnknownMutation> {
+        if text == TRUST_INTERRUPTED {
+            return Ok(Mutation::TrustInterrupted);
+        }
         let row = |name: &str| ROWS.iter().find(|row| row.name == name).map(|row| row.name);
         let fault = match text.split_once(' ') {
             Some(("without", name)) => row(name).map(Fault::WithoutRow),
             Some(("always", name)) => row(name).map(Fault::AlwaysRow),
             _ => PLANTED.iter().find(|(name, _)| *name == text).map(|(_, fault)| *fault),
         };
-        fault.map(Mutation).ok_or_else(|| UnknownMutation(text.to_owned()))
+        fault.map(Mutation::Machine).ok_or_else(|| UnknownMutation(text.to_owned()))
     }
 }

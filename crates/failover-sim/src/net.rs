@@ -71,6 +71,13 @@ impl Net {
         self.cuts.get(self.at(from, to)).is_some_and(|c| *c == 0)
     }
 
+    /// Everyone reaches everyone, and nothing gets lost.
+    pub fn mend(&mut self) {
+        self.cuts.fill(0);
+        self.loss = 0;
+        self.flap = None;
+    }
+
     /// How long a message takes, microseconds; `None`: it is lost.
     pub fn send(&self, rng: &mut SmallRng, from: Peer, to: Peer) -> Option<u64> {
         let pooler = from.is_pooler() || to.is_pooler();

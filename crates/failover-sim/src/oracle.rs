@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use howdah_topology::{Epoch, Gate, NodeId, ReplicaLimits, Time, Topology};
 
+use crate::history::History;
 use crate::pg::Pg;
 use crate::wal::Wal;
 
@@ -27,10 +28,17 @@ pub struct Oracle {
     pub forbid_promotion: bool,
     /// Writes may be lost: replication is asynchronous.
     pub asynchronous: bool,
+    /// Writes may be lost: someone promotes by hand beside Howdah, without a fence.
+    pub may_lose: bool,
+    /// An operator has ordered to leave a primary that lives: in an asynchronous cluster nothing ends the other poolers'
+    /// leases then.
+    pub by_hand: bool,
     /// What each pooler last published as open; a pooler's restart does not end that.
     epochs: BTreeMap<usize, Epoch>,
     /// The newest timeline that a promotion has begun, and when.
     newest: Option<(u32, u64)>,
+    /// By timeline: when an acknowledgement was received, and the greatest length of the log acknowledged until then.
+    acknowledgements: BTreeMap<u32, Vec<(u64, usize)>>,
     primaries: BTreeMap<(u32, u64), NodeId>,
 }
 
@@ -75,7 +83,9 @@ impl Oracle {
     /// A pooler routes a write by an epoch. Where nothing else keeps the old primary from acknowledging, no pooler may hand
     /// it out once another was promoted: the leases were waited out.
     pub fn routed(&mut self, now: u64, pooler: usize, timeline: u32) {
-        if let Some((newest, at)) = self.newest.filter(|(t, _)| *t > timeline && self.asynchronous) {
+        if let Some((newest, at)) =
+            self.newest.filter(|(t, _)| *t > timeline && self.asynchronous && !self.by_hand)
+        {
             let since = (now - at) / 1000;
             self.violate(
                 now,
@@ -86,12 +96,48 @@ impl Oracle {
         }
     }
 
-    /// A client was told that its write is done.
-    pub fn acknowledged(&mut self, now: u64, pooler: usize, write: u64, protected: bool) {
+    /// A client was told that its write is done, and where in which timeline's log it is.
+    pub fn acknowledged(&mut self, now: u64, pooler: usize, write: (u64, bool), place: (u32, usize)) {
         self.acknowledged += 1;
         self.last_acknowledged.insert(pooler, now);
-        if protected {
-            self.protected.insert(write);
+        if write.1 {
+            self.protected.insert(write.0);
+        }
+        let known = self.acknowledgements.entry(place.0).or_default();
+        let longest = known.last().map_or(0, |(_, len)| *len).max(place.1);
+        known.push((now, longest));
+    }
+
+    /// How much of a timeline's log was acknowledged before a moment.
+    #[must_use]
+    pub fn acknowledged_before(&self, timeline: u32, moment: u64) -> usize {
+        let Some(known) = self.acknowledgements.get(&timeline) else { return 0 };
+        let before = known.partition_point(|(at, _)| *at < moment);
+        before.checked_sub(1).and_then(|at| known.get(at)).map_or(0, |(_, len)| *len)
+    }
+
+    /// A replica served a read that was sent there because it is fresh enough.
+    pub fn looked(&mut self, now: u64, node: usize, replayed: usize, promised: (usize, u64)) {
+        let (need, fresh) = promised;
+        if replayed < need {
+            let at = fresh / 1000;
+            self.violate(
+                now,
+                format!(
+                    "node {node} is said to be fresh as of {at} ms and lacks {} entries",
+                    need - replayed
+                ),
+            );
+        }
+    }
+
+    /// What clients have seen can be put into one order.
+    pub fn linearizable(&mut self, now: u64, history: &History, stale: u64) {
+        if self.asynchronous || self.may_lose {
+            return;
+        }
+        if let Some(why) = history.violation(stale) {
+            self.violate(now, format!("what clients saw is not linearizable: {why}"));
         }
     }
 
@@ -131,7 +177,7 @@ impl Oracle {
 
     /// No acknowledged synchronous write is missing from the primary's log.
     pub fn nothing_lost(&mut self, now: u64, log: Option<&Wal>, when: &str) {
-        if self.asynchronous {
+        if self.asynchronous || self.may_lose {
             return;
         }
         let there: BTreeSet<u64> = log.map(|l| l.writes().collect()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! One PostgreSQL server, as far as a failover meets it. Read next: [`crate::stream`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use howdah_failover::{
     ActionId, Attached, FenceRecord, Members, NodeSpec, ProbeFailure, Receiver, Sample, StreamState,
@@ -8,6 +8,8 @@ use howdah_failover::{
 };
 use howdah_topology::{Lsn, SyncState};
 
+use crate::message::Message;
+use crate::net::Peer;
 use crate::wal::{Wal, lsn};
 
 /// Whether it runs.
@@ -31,6 +33,10 @@ pub struct Session {
     pub pooler: usize,
     /// When the server last heard from it.
     pub heard: u64,
+    /// It waits for the disk: until that is over it does not end and keeps its vote.
+    pub stuck: bool,
+    /// Its connection has ended meanwhile.
+    pub ended: bool,
 }
 
 /// A standby's WAL receiver.
@@ -61,8 +67,8 @@ pub struct Send {
     pub sent: usize,
     /// When it last heard from the standby.
     pub heard: u64,
-    /// When the standby sent its last reply.
-    pub replied: u64,
+    /// When the standby sent its last reply, by its own clock.
+    pub replied: i64,
 }
 
 /// A commit that waits for its standbys.
@@ -83,6 +89,8 @@ pub struct Wait {
     pub asker: (usize, u32),
     /// The order.
     pub id: ActionId,
+    /// Its action's name.
+    pub name: &'static str,
     /// What it waits for.
     pub kind: WaitKind,
     /// It answers with what it has at this moment.
@@ -127,6 +135,16 @@ pub struct Pg {
     pub conflict: bool,
     /// The receiver is stalled: it stays, and receives nothing (a laggard).
     pub stalled: u32,
+    /// The disk does not answer, by so many faults: what has to be flushed waits.
+    pub disk: u32,
+    /// What waits for it, in order.
+    pub behind_disk: Vec<(Peer, Message)>,
+    /// How far its clock is off, microseconds.
+    pub clock: i64,
+    /// Transactions that are open beside the clients' writes.
+    pub open_transactions: u32,
+    /// Standbys that have a replication slot here, where the cluster uses slots.
+    pub slots: BTreeSet<usize>,
     /// A promotion takes so much longer, microseconds.
     pub slow: u64,
     /// When the promotion that was asked for will be done.
@@ -188,6 +206,11 @@ impl Pg {
             paused: false,
             conflict: false,
             stalled: 0,
+            disk: 0,
+            behind_disk: Vec::new(),
+            clock: 0,
+            open_transactions: 0,
+            slots: BTreeSet::new(),
             slow: 0,
             promote_at: None,
             conninfo: primary.map_or_else(String::new, |p| conninfo(p, &spec.application_name)),
@@ -210,6 +233,12 @@ impl Pg {
             ordered_down: None,
             rejoin: None,
         }
+    }
+
+    /// A moment by this server's own clock.
+    #[must_use]
+    pub fn reads_clock(&self, moment: u64) -> i64 {
+        i64::try_from(moment).unwrap_or(i64::MAX).saturating_add(self.clock)
     }
 
     /// Whether it runs and is not stopped by a signal.
@@ -238,6 +267,8 @@ impl Pg {
         self.sessions.clear();
         self.vote = None;
         self.waits.clear();
+        self.behind_disk.clear();
+        self.open_transactions = 0;
         self.promote_at = None;
         self.paused = false;
         self.conflict = false;
@@ -264,7 +295,7 @@ impl Pg {
             Some(Attached {
                 application_name: name,
                 state: StreamState::Streaming,
-                reply_time: i64::try_from(s.replied).unwrap_or(i64::MAX),
+                reply_time: s.replied,
                 sync,
                 flushed: lsn(s.flushed),
                 replayed: lsn(s.replayed),
@@ -284,7 +315,7 @@ impl Pg {
             Some(Receiver {
                 sender_host: sender.host.clone(),
                 sender_port: sender.port,
-                last_message: i64::try_from(r.last_message).unwrap_or(i64::MAX),
+                last_message: self.reads_clock(r.last_message),
                 latest_end: end,
                 timeline: self.timeline,
             })
@@ -308,7 +339,9 @@ impl Pg {
             replay_paused: self.paused,
             recovery_conflict: self.conflict,
             delayed: false,
-            busy: u32::try_from(self.commits.len()).unwrap_or(u32::MAX),
+            busy: u32::try_from(self.commits.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(self.open_transactions),
             supervised: self.supervised,
             stop_ordered: self.stop_order.is_some(),
             read_only: self.read_only,

@@ -156,6 +156,8 @@ impl World {
         if self.is_frozen(p) {
             return;
         }
+        self.oracle.by_hand |=
+            matches!(command, Command::Failover { .. } | Command::Switchover { force: true, .. });
         self.drive(p, Event::Operator(command));
         let refused = self.poolers.get(p).and_then(|p| p.machine.refused()).map(str::to_owned);
         let said = refused.unwrap_or_else(|| "taken".to_owned());
@@ -204,7 +206,7 @@ impl World {
     /// There is no session by which an order may go.
     fn session_lost(&mut self, p: usize, life: u32, id: ActionId) {
         let answer = Answer::Action(Err(ActionError::SessionLost));
-        let message = Box::new(Message::Reply { life, id, session: None, answer });
+        let message = Box::new(Message::Reply { life, id, name: "none", session: None, answer });
         self.at(self.now, Happening::Arrive { from: Peer::Pooler(p), to: Peer::Pooler(p), message });
     }
 
@@ -235,12 +237,13 @@ impl World {
     pub fn pooler_receives(&mut self, p: usize, message: Message) {
         let life = self.poolers.get(p).map(|p| p.life);
         match message {
-            Message::Reply { life: asked, id, session, answer } if Some(asked) == life => {
+            Message::Reply { life: asked, id, session, answer, .. } if Some(asked) == life => {
                 self.answered(p, id, session, answer);
             }
             Message::SessionEnded { node, session } => self.session_ended(p, node, session),
             Message::Reset { node } => self.node_reset(p, node),
-            Message::Written { client, write, acknowledged } => self.written(client, write, acknowledged),
+            Message::Written { client, write, outcome } => self.written(client, write, outcome),
+            Message::Value { client, op, value, kept } => self.value(client, op, (value, kept)),
             _ => {}
         }
     }

@@ -1,8 +1,9 @@
 //! One seed from its beginning to its verdict.
 
-use howdah_failover::{Fault, State};
+use howdah_failover::State;
 use howdah_topology::Gate;
 
+use crate::mutation::Mutation;
 use crate::pooler::Pooler;
 use crate::setup::{self, END, PEACE};
 use crate::world::World;
@@ -15,8 +16,8 @@ const QUIET: u64 = (END - PEACE) / 5;
 pub struct Options {
     /// Keep the event log.
     pub log: bool,
-    /// A fault planted in the machine.
-    pub fault: Fault,
+    /// A fault planted on purpose.
+    pub mutation: Mutation,
 }
 
 /// How a run ended.
@@ -58,7 +59,7 @@ impl Report {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Report {
-    let mut world = setup::world(seed, options.fault);
+    let mut world = setup::world(seed, options.mutation);
     world.log = options.log.then(Vec::new);
     let faults: Vec<String> = world
         .faults
@@ -91,6 +92,10 @@ pub fn judge(world: &mut World) -> Verdict {
         let log = world.nodes.get(primary).map(|p| p.wal.clone());
         world.oracle.nothing_lost(now, log.as_ref(), "at the end");
     }
+    // Another pooler may hand the old primary out, and show what it has, until its lease is over.
+    let lease = u64::try_from(world.spec.limits.primary_lease.as_micros()).unwrap_or(u64::MAX);
+    let stale = if world.poolers.len() > 1 { lease } else { 0 };
+    world.oracle.linearizable(now, &world.history, stale);
     if let Some(violation) = world.oracle.violation.take() {
         return Verdict::Broken(violation);
     }

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::message::{Answer, Message, Request, Via};
 use crate::net::Peer;
-use crate::pg::{Commit, Pg, Power, Session, Wait, WaitKind, conninfo};
+use crate::pg::{Pg, Session, Wait, WaitKind, conninfo};
 use crate::stream::reload_delay;
 use crate::wal::lsn;
 use crate::world::World;
@@ -15,8 +15,42 @@ use crate::world::World;
 const PROMOTION: (u64, u64) = (10_000, 80_000);
 
 impl World {
-    /// The pooler asks a server.
-    pub fn serve(&mut self, node: usize, request: Request) {
+    /// A pooler asks a server; what has to be flushed waits for a disk that is stuck.
+    pub fn ask(&mut self, node: usize, from: Peer, request: Request) {
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        if pg.disk == 0 || pg.refuses().is_some() || !flushes(&request.action) {
+            self.serve(node, request);
+            return;
+        }
+        if let Via::Control(session) = request.via
+            && let Some(known) = pg.sessions.get_mut(&session)
+        {
+            known.stuck = true;
+        }
+        pg.behind_disk.push((from, Message::Request(request)));
+    }
+
+    /// The disk answers again: what has waited for it is done now, in order, whoever may have gone meanwhile.
+    pub fn disk_answers(&mut self, node: usize) {
+        let waiting =
+            self.nodes.get_mut(node).map(|p| std::mem::take(&mut p.behind_disk)).unwrap_or_default();
+        for (from, message) in waiting {
+            self.node_receives(node, from, message);
+        }
+        let Some(pg) = self.nodes.get_mut(node) else { return };
+        let now = self.now;
+        for session in pg.sessions.values_mut().filter(|s| s.stuck) {
+            session.stuck = false;
+            session.heard = now;
+        }
+        let ended: Vec<u64> = pg.sessions.iter().filter(|(_, s)| s.ended).map(|(id, _)| *id).collect();
+        for session in ended {
+            self.end_session(node, session);
+        }
+    }
+
+    /// A pooler asks a server.
+    fn serve(&mut self, node: usize, request: Request) {
         let now = self.now;
         let Some(pg) = self.nodes.get_mut(node) else { return };
         if let Some(failure) = pg.refuses() {
@@ -28,7 +62,10 @@ impl World {
         }
         let session = match request.via {
             Via::Open(session) => {
-                pg.sessions.insert(session, Session { pooler: request.pooler, heard: now });
+                pg.sessions.insert(
+                    session,
+                    Session { pooler: request.pooler, heard: now, stuck: false, ended: false },
+                );
                 Some(session)
             }
             Via::Control(session) => {
@@ -49,7 +86,8 @@ impl World {
     }
 
     fn reply(&mut self, node: usize, request: &Request, session: Option<u64>, answer: Answer) {
-        let message = Message::Reply { life: request.life, id: request.id, session, answer };
+        let name = request.action.name();
+        let message = Message::Reply { life: request.life, id: request.id, name, session, answer };
         self.send(Peer::Node(node), Peer::Pooler(request.pooler), message);
     }
 
@@ -58,8 +96,15 @@ impl World {
         let now = self.now;
         let asker = (request.pooler, request.life);
         let done = |d: Done| Some(Answer::Action(Ok(d)));
-        let waits =
-            |pg: &mut Pg, kind| pg.waits.push(Wait { asker, id: request.id, kind, until: request.until });
+        let waits = |pg: &mut Pg, kind| {
+            pg.waits.push(Wait {
+                asker,
+                id: request.id,
+                name: request.action.name(),
+                kind,
+                until: request.until,
+            });
+        };
         if !matches!(request.action, Action::Probe { .. } | Action::CheckVote) {
             self.say(|| format!("node {node} carries out {:?}", request.action));
         }
@@ -103,12 +148,31 @@ impl World {
                 return done(Done::Names { inserted });
             }
             Action::Promote => self.serve_promote(node),
+            Action::Repoint { to } if !self.makes_slot(request.pooler, node, usize::from(to.0)) => {
+                let why = "the slot could not be made".to_owned();
+                return Some(Answer::Action(Err(ActionError::Refused(why))));
+            }
             other => self.write_setting(node, other),
         }
         done(Done::Written)
     }
 
-    fn serve_promote(&mut self, node: usize) {
+    /// Where the cluster uses slots, the pooler makes the standby's slot on its new sender first.
+    fn makes_slot(&mut self, pooler: usize, node: usize, to: usize) -> bool {
+        if !self.slots {
+            return true;
+        }
+        let (here, there) = (Peer::Pooler(pooler), Peer::Node(to));
+        let reached = self.net.reaches(here, there) && self.net.reaches(there, here);
+        let Some(sender) = self.nodes.get_mut(to).filter(|p| reached && p.lives() && p.disk == 0) else {
+            return false;
+        };
+        sender.slots.insert(node);
+        true
+    }
+
+    /// `pg_promote()`.
+    pub fn serve_promote(&mut self, node: usize) {
         let takes = self.rng.random_range(PROMOTION.0..PROMOTION.1);
         let Some(pg) = self.nodes.get_mut(node).filter(|p| p.in_recovery && p.promote_at.is_none()) else {
             return;
@@ -177,26 +241,9 @@ impl World {
             WaitKind::Promoted => Ok(Done::Promoted { sample: Box::new(pg.sample(&nodes)) }),
         };
         let (pooler, life) = wait.asker;
-        let message = Message::Reply { life, id: wait.id, session: None, answer: Answer::Action(answer) };
+        let answer = Answer::Action(answer);
+        let message = Message::Reply { life, id: wait.id, name: wait.name, session: None, answer };
         self.send(Peer::Node(node), Peer::Pooler(pooler), message);
-    }
-
-    /// A client's write arrives.
-    pub fn serve_write(&mut self, node: usize, write: (usize, u64), timeline: u32) {
-        let (client, write) = write;
-        let Some(pg) = self.nodes.get_mut(node) else { return };
-        let refused = pg.power != Power::Up || pg.in_recovery || pg.read_only;
-        if refused {
-            self.answer_client(node, client, Message::Written { client, write, acknowledged: None });
-            return;
-        }
-        pg.wal.push(pg.timeline, Some(write));
-        let len = pg.wal.len();
-        pg.commits.push(Commit { client, write, len });
-        let at = pg.timeline;
-        self.oracle.accepted(self.now, node, (at, timeline));
-        self.push_wal(node);
-        self.release_commits(node);
     }
 
     /// Answers a client through its pooler.
@@ -225,6 +272,21 @@ fn failed(action: &Action, failure: ProbeFailure) -> Answer {
         Action::Probe { .. } => Answer::Failed(failure),
         _ => Answer::Action(Err(ActionError::Unanswered)),
     }
+}
+
+/// Whether an order's effect has to reach the disk before it is answered: ALTER SYSTEM and CHECKPOINT.
+fn flushes(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Probe { .. }
+            | Action::Lock
+            | Action::Unlock
+            | Action::CheckVote
+            | Action::ResumeReplay
+            | Action::EndConflictingReads
+            | Action::ReadPosition
+            | Action::AwaitPromoted
+    )
 }
 
 /// For the pooler's books: whether an order goes through the control session.

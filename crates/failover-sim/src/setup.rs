@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::client::Client;
 use crate::faults;
+use crate::mutation::Mutation;
 use crate::net::Net;
 use crate::pg::Pg;
 use crate::pooler::{Pooler, id_of};
@@ -30,7 +31,8 @@ const CLIENTS: usize = 3;
 
 /// The world of a seed.
 #[must_use]
-pub fn world(seed: u64, fault: Fault) -> World {
+pub fn world(seed: u64, mutation: Mutation) -> World {
+    let fault = mutation.fault();
     let mut rng = SmallRng::seed_from_u64(seed);
     let spec = spec(&mut rng);
     let names = names(&mut rng, &spec);
@@ -51,6 +53,8 @@ pub fn world(seed: u64, fault: Fault) -> World {
     let mut world = World::new(rng, spec, nodes, poolers);
     world.net = Net::new(world.poolers.len(), count, delay);
     world.clients = clients(world.poolers.len());
+    world.use_slots(seed.is_multiple_of(3));
+    world.trusts_interrupted = mutation == Mutation::TrustInterrupted;
     world.oracle.asynchronous = asynchronous;
     world.oracle.forbid_promotion = calm;
     plan(&mut world, drawn);
@@ -100,7 +104,19 @@ fn plan_operator(world: &mut World, seed: u64) {
     }
 }
 
-fn plan(world: &mut World, drawn: Vec<faults::Fault>) {
+impl World {
+    /// Standbys stream through replication slots, which the primary has at the beginning.
+    pub fn use_slots(&mut self, on: bool) {
+        self.slots = on;
+        let count = self.nodes.len();
+        if let Some(primary) = self.nodes.first_mut() {
+            primary.slots = (1..count).collect();
+        }
+    }
+}
+
+/// Everyone begins to act.
+pub fn begin(world: &mut World) {
     for node in 0..world.nodes.len() {
         let offset = world.rng.random_range(0..crate::world::NODE_TICK);
         world.at(offset, Happening::NodeTick(node));
@@ -109,16 +125,20 @@ fn plan(world: &mut World, drawn: Vec<faults::Fault>) {
         let offset = world.rng.random_range(0..100_000);
         world.at(offset, Happening::ClientTick(client));
     }
+    world.at(0, Happening::SupervisorTick);
+    for pooler in 0..world.poolers.len() {
+        world.at(0, Happening::PoolerTick(pooler));
+    }
+}
+
+fn plan(world: &mut World, drawn: Vec<faults::Fault>) {
+    begin(world);
     for (at, fault) in drawn.iter().enumerate() {
         world.at(fault.begins, Happening::FaultTick { fault: at, begins: true });
         world.at(fault.ends, Happening::FaultTick { fault: at, begins: false });
     }
     world.faults = drawn;
     world.at(PEACE + 1, Happening::Peace);
-    world.at(0, Happening::SupervisorTick);
-    for pooler in 0..world.poolers.len() {
-        world.at(0, Happening::PoolerTick(pooler));
-    }
 }
 
 fn spec(rng: &mut SmallRng) -> ClusterSpec {

@@ -1,10 +1,10 @@
 //! Streaming replication: receivers, senders, synchronous commits, replay, promotion: what a server does by itself. Read
 //! next: [`crate::serve`] (what it does when it is asked).
 
-use howdah_failover::{Method, SyncNames};
+use howdah_failover::{Method, NodeSpec, SyncNames};
 use rand::Rng;
 
-use crate::message::Message;
+use crate::message::{Message, Outcome};
 use crate::net::Peer;
 use crate::pg::{Commit, Pg, Power, Recv, Send, WaitKind, target};
 use crate::world::{Happening, NODE_TICK, World};
@@ -51,7 +51,7 @@ impl World {
     fn promotion(&mut self, node: usize) {
         let now = self.now;
         let Some(pg) = self.nodes.get_mut(node) else { return };
-        if pg.promote_at.is_none_or(|at| now < at) || pg.replayed < pg.wal.len() {
+        if pg.promote_at.is_none_or(|at| now < at) || pg.replayed < pg.wal.len() || pg.disk > 0 {
             return;
         }
         pg.promote_at = None;
@@ -116,7 +116,8 @@ impl World {
         let (Some(pg), Some(other)) = (self.nodes.get(node), self.nodes.get(standby)) else { return };
         // A standby that is ahead of its sender is refused; one with another history may be let in by mistake.
         let ahead = pg.wal.is_prefix_of(&other.wal) && other.wal.len() > pg.wal.len();
-        if pg.power != Power::Up || ahead {
+        let no_slot = self.slots && !pg.slots.contains(&standby);
+        if pg.power != Power::Up || ahead || no_slot {
             self.send(Peer::Node(node), Peer::Node(standby), Message::StreamEnded { stream });
             return;
         }
@@ -174,7 +175,7 @@ impl World {
         let same = from.wal.generation == generation;
         let news = self.nodes.get(node).and_then(|pg| pg.wal.missing_from(&from.wal, upto)).filter(|_| same);
         let Some(pg) = self.nodes.get_mut(node).filter(|p| p.power == Power::Up) else { return };
-        let stalled = pg.stalled > 0;
+        let stalled = pg.stalled > 0 || pg.disk > 0;
         let Some(recv) = pg.receiver.as_mut().filter(|r| r.stream == stream && !stalled) else { return };
         recv.last_message = now;
         let (lying, moved) = (recv.lying, news.as_ref().is_some_and(|n| !n.0.is_empty()));
@@ -195,16 +196,16 @@ impl World {
         let Some(pg) = self.nodes.get(node) else { return };
         let Some(recv) = &pg.receiver else { return };
         let (to, stream) = (recv.sender, recv.stream);
-        let (flushed, replayed) = (pg.wal.len(), pg.replayed);
+        let (flushed, replayed, at) = (pg.wal.len(), pg.replayed, pg.reads_clock(self.now));
         self.send(
             Peer::Node(node),
             Peer::Node(to),
-            Message::Flushed { standby: node, stream, flushed, replayed, ping, at: self.now },
+            Message::Flushed { standby: node, stream, flushed, replayed, ping, at },
         );
     }
 
     /// A standby has reported.
-    pub fn flushed(&mut self, node: usize, from: (usize, u64, u64), what: (usize, usize, bool)) {
+    pub fn flushed(&mut self, node: usize, from: (usize, u64, i64), what: (usize, usize, bool)) {
         let (standby, stream, at) = from;
         let (flushed, replayed, ping) = what;
         let now = self.now;
@@ -243,7 +244,7 @@ impl World {
         let ended: Vec<u64> = pg
             .sessions
             .iter()
-            .filter(|(_, s)| now.saturating_sub(s.heard) >= SESSION_LEASE)
+            .filter(|(_, s)| !s.stuck && now.saturating_sub(s.heard) >= SESSION_LEASE)
             .map(|(id, _)| *id)
             .collect();
         for session in ended {
@@ -254,6 +255,11 @@ impl World {
     /// A session has ended at the server.
     pub fn end_session(&mut self, node: usize, session: u64) {
         let Some(pg) = self.nodes.get_mut(node) else { return };
+        if let Some(stuck) = pg.sessions.get_mut(&session).filter(|s| s.stuck) {
+            // It is in a system call, and sees that its connection has ended when it comes back.
+            stuck.ended = true;
+            return;
+        }
         let Some(ended) = pg.sessions.remove(&session) else { return };
         if pg.vote == Some(session) {
             pg.vote = None;
@@ -266,22 +272,15 @@ impl World {
     pub fn release_commits(&mut self, node: usize) {
         let Some(pg) = self.nodes.get_mut(node) else { return };
         let nodes = &self.hosts;
-        let rows: Vec<(String, usize)> = pg
-            .senders
-            .iter()
-            .filter_map(|(n, s)| Some((nodes.get(*n)?.application_name.clone(), s.flushed)))
-            .collect();
+        let rows = pg.flushed_rows(nodes);
         let protected = !pg.sync_names.is_async();
         let done: Vec<Commit> =
             pg.commits.iter().filter(|c| satisfied(&pg.sync_names, &rows, c.len)).copied().collect();
         pg.commits.retain(|c| !done.iter().any(|d| d.write == c.write));
-        for commit in done {
-            let message = Message::Written {
-                client: commit.client,
-                write: commit.write,
-                acknowledged: Some(protected),
-            };
-            self.answer_client(node, commit.client, message);
+        let timeline = pg.timeline;
+        for Commit { client, write, len } in done {
+            let outcome = Outcome::Acknowledged { protected, timeline, len };
+            self.answer_client(node, client, Message::Written { client, write, outcome });
         }
     }
 
@@ -307,7 +306,8 @@ impl World {
 }
 
 /// Whether a commit has what it waits for.
-fn satisfied(names: &SyncNames, rows: &[(String, usize)], len: usize) -> bool {
+#[must_use]
+pub fn satisfied(names: &SyncNames, rows: &[(String, usize)], len: usize) -> bool {
     if names.is_async() {
         return true;
     }
@@ -335,6 +335,13 @@ struct Light {
 }
 
 impl Pg {
+    /// What its standbys have flushed, by name.
+    #[must_use]
+    pub fn flushed_rows(&self, nodes: &[NodeSpec]) -> Vec<(String, usize)> {
+        let row = |(n, s): (&usize, &Send)| Some((nodes.get(*n)?.application_name.clone(), s.flushed));
+        self.senders.iter().filter_map(row).collect()
+    }
+
     fn clone_light(&self) -> Light {
         Light {
             receiver_gone: self.receiver.is_none(),

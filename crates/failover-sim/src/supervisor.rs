@@ -95,7 +95,8 @@ impl World {
         true
     }
 
-    fn rejoin(&mut self, node: usize, primary: Option<usize>, rewinds: bool) {
+    /// A server is made a standby of another, rewound or not.
+    pub fn rejoin(&mut self, node: usize, primary: Option<usize>, rewinds: bool) {
         let now = self.now;
         let takes = self.rng.random_range(200_000..1_000_000);
         self.say(|| {
@@ -105,6 +106,9 @@ impl World {
         let Some(source) = primary.and_then(|p| self.nodes.get(p)) else { return };
         let (wal, members, names) = (source.wal.clone(), source.members.clone(), source.sync_names.clone());
         let to = primary.and_then(|p| self.hosts.get(p)).cloned();
+        if let Some(source) = primary.and_then(|p| self.nodes.get_mut(p)) {
+            source.slots.insert(node);
+        }
         let Some(pg) = self.nodes.get_mut(node) else { return };
         pg.stop(false);
         if rewinds {
@@ -120,8 +124,9 @@ impl World {
         pg.read_only = false;
         pg.rejoin = None;
         pg.conninfo = to.map_or_else(String::new, |t| conninfo(&t, &pg.name));
-        pg.replayed = pg.wal.len();
         pg.start(now, takes);
+        // A former primary replays all that it has before it follows.
+        pg.replayed = pg.wal.len();
     }
 
     /// Whether a server runs.

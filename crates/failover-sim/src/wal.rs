@@ -55,6 +55,12 @@ impl Wal {
         self.entries.iter().filter_map(|e| e.write)
     }
 
+    /// The newest write that `of` picks, and the entries up to and with it.
+    pub fn newest(&self, of: impl Fn(u64) -> bool) -> Option<(u64, usize)> {
+        let all = self.entries.iter().enumerate().rev();
+        all.filter_map(|(at, e)| Some((e.write?, at + 1))).find(|(write, _)| of(*write))
+    }
+
     /// The timeline of its last entry; 1 for none.
     #[must_use]
     pub fn timeline(&self) -> u32 {

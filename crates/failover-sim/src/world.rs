@@ -9,7 +9,8 @@ use howdah_topology::Time;
 use rand::rngs::SmallRng;
 
 use crate::client::Client;
-use crate::faults::Fault;
+use crate::faults::{Fault, Tamper};
+use crate::history::History;
 use crate::message::{Message, Via};
 use crate::net::{Net, Peer};
 use crate::oracle::Oracle;
@@ -116,6 +117,14 @@ pub struct World {
     pub oracle: Oracle,
     /// The next number for sessions, streams and writes.
     pub numbers: u64,
+    /// What clients did to the registers.
+    pub history: History,
+    /// Standbys stream through replication slots.
+    pub slots: bool,
+    /// A planted fault of the data path ([`crate::mutation::Mutation::TrustInterrupted`]).
+    pub trusts_interrupted: bool,
+    /// Requests and answers that get lost or late.
+    pub tampers: Vec<Tamper>,
     /// The event log, if one is kept.
     pub log: Option<Vec<String>>,
     queue: BinaryHeap<Due>,
@@ -144,6 +153,10 @@ impl World {
             peace: false,
             oracle: Oracle::default(),
             numbers: 0,
+            history: History::default(),
+            slots: false,
+            trusts_interrupted: false,
+            tampers: Vec::new(),
             log: None,
             queue: BinaryHeap::new(),
             made: 0,
@@ -184,17 +197,38 @@ impl World {
         let channel = match &message {
             Message::Request(r) if r.via == Via::Fresh => 1,
             Message::Request(_) => 2,
-            Message::Write { .. } | Message::Written { .. } => 3,
+            Message::Write { .. }
+            | Message::Written { .. }
+            | Message::Read { .. }
+            | Message::Value { .. } => 3,
             Message::Reply { .. } | Message::SessionEnded { .. } | Message::Reset { .. } => 4,
             _ => 5,
         };
-        let mut at = self.now + delay;
-        if channel != 1 {
+        let Some(late) = self.tamper(&message) else { return };
+        let mut at = self.now + delay + late;
+        if channel != 1 && late == 0 {
             let last = self.last_arrival.entry((from, to, channel)).or_insert(0);
             at = at.max(*last);
             *last = at;
         }
         self.at(at, Happening::Arrive { from, to, message: Box::new(message) });
+    }
+
+    /// How much later a message arrives because someone tampers with it; `None`: it is lost.
+    fn tamper(&mut self, message: &Message) -> Option<u64> {
+        let (name, answer) = match message {
+            Message::Request(r) => (r.action.name(), false),
+            Message::Reply { name, .. } => (*name, true),
+            _ => return Some(0),
+        };
+        let hit = |t: &&mut Tamper| t.left > 0 && t.action == name && t.answer == answer;
+        let Some(tamper) = self.tampers.iter_mut().find(hit) else { return Some(0) };
+        tamper.left -= 1;
+        let late = tamper.late;
+        self.say(|| {
+            format!("{} of {name} is {late:?} late", if answer { "the answer" } else { "the order" })
+        });
+        late
     }
 
     /// Lets the next thing happen; `false` when there is none before `until`.
@@ -252,10 +286,17 @@ impl World {
         self.frozen.retain(|(_, to, _)| *to != who);
     }
 
-    fn node_receives(&mut self, node: usize, from: Peer, message: Message) {
+    /// A message for a server.
+    pub fn node_receives(&mut self, node: usize, from: Peer, message: Message) {
         match message {
-            Message::Request(request) => self.serve(node, request),
-            Message::Write { client, write, timeline } => self.serve_write(node, (client, write), timeline),
+            Message::Request(request) => self.ask(node, from, request),
+            Message::Write { client, write, timeline } => {
+                self.serve_write(node, from, (client, write, timeline))
+            }
+            Message::Read { client, op, register } => self.serve_read(node, (client, op), register),
+            Message::Look { started_at, timeline, need, fresh_as_of } => {
+                self.serve_look(node, (started_at, timeline), (need, fresh_as_of));
+            }
             Message::Attach { standby, stream } => self.serve_attach(node, standby, stream),
             Message::Attached { sender, stream, lying } => self.attached(node, sender, (stream, lying)),
             Message::Stream { sender, stream, upto, generation } => {
