@@ -134,8 +134,10 @@ impl Link {
         assert!(matches!(plan, Plan::Anywhere | Plan::Primary | Plan::Read { .. }));
         self.session.link(&self.shared, &mut self.server, &mut self.to_server);
         let out = Outputs { to_server: &mut self.to_server, to_client: &mut self.to_client };
-        let asked =
-            self.session.from_client(&mut self.server, &self.shared, black_box(&self.request), out).unwrap();
+        let asked = self
+            .session
+            .from_client(&mut self.server, (&self.shared, &|| None), black_box(&self.request), out)
+            .unwrap();
         assert_eq!(asked.consumed, self.request.len());
         let to_server = asked.pass.len() + self.to_server.len();
         let at = (&self.shared, Time::ZERO);

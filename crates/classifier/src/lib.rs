@@ -19,6 +19,9 @@ mod lexer;
 #[cfg(test)]
 mod lexer_tests;
 mod outcome;
+mod own;
+#[cfg(test)]
+mod own_tests;
 mod reason;
 mod settings;
 mod shape;
@@ -33,5 +36,6 @@ mod words;
 pub use classifier::{Classifier, Context, Options};
 pub use explain::explain;
 pub use jsonl::classify_jsonl_line;
+pub use own::{Own, Value, own};
 pub use reason::Reason;
 pub use verdict::{Discard, Effects, Modes, Route, RouteSetting, Switch, Transaction, Verdict};

@@ -94,6 +94,8 @@ pub(crate) struct NodeFacts {
     pub(crate) replies: BTreeMap<String, Reply>,
     /// The position replayed, newer than the sample where the controller samples in between.
     pub(crate) replayed: Option<Lsn>,
+    /// When the question was sent that showed it.
+    pub(crate) replayed_asked: Time,
 }
 
 impl NodeFacts {
@@ -158,11 +160,22 @@ impl NodeFacts {
         self.see_life(sent, &sample, suspect_since);
         let lone = sample.in_recovery && sample.receiver.is_none();
         self.lone = lone.then(|| self.lone.unwrap_or(now));
-        self.replayed = if sample.in_recovery { sample.replayed } else { None };
+        let replayed = if sample.in_recovery { sample.replayed } else { None };
+        if replayed.is_none() || sent >= self.replayed_asked {
+            (self.replayed, self.replayed_asked) = (replayed, sent);
+        }
         self.sampled = sent;
         self.answered = now;
         self.latency = now.since(sent);
         self.sample = Some(sample);
+    }
+
+    /// Takes a position read between two probes. The newest question's answer counts and not the greatest position:
+    /// a standby that has restarted is behind where it was, and an answer from before the restart may come late.
+    pub(crate) fn take_replayed(&mut self, sent: Time, replayed: Lsn) {
+        if sent >= self.sampled && sent >= self.replayed_asked {
+            (self.replayed, self.replayed_asked) = (Some(replayed), sent);
+        }
     }
 
     /// Compares the replies of its standbys with what they were; a row that is gone is forgotten.

@@ -49,8 +49,8 @@ impl Machine {
             if let Some(position) = moved.inserted {
                 self.facts.freshness.primary_at(reign.epoch, sent, position);
             }
-        } else if let Some(node) = self.facts.node_mut(id) {
-            node.replayed = node.replayed.max(moved.replayed);
+        } else if let Some((node, replayed)) = self.facts.node_mut(id).zip(moved.replayed) {
+            node.take_replayed(sent, replayed);
         }
     }
 

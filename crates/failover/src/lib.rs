@@ -40,6 +40,8 @@ mod view;
 mod votes;
 
 #[cfg(test)]
+mod facts_tests;
+#[cfg(test)]
 mod guards_tests;
 #[cfg(test)]
 mod quorum_tests;

@@ -3,19 +3,12 @@
 //! Everything is as the server said it at one moment. What was said when is the machine's to know: an answer
 //! proves the state at some moment after the probe was sent.
 
+pub use howdah_topology::TimelineStart;
+
 use howdah_topology::Lsn;
 
 use crate::fence::FenceRecord;
 use crate::members::{Members, SyncNames};
-
-/// Where a timeline of a node's history began: a line of its newest `.history` file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimelineStart {
-    /// The timeline, 2 or more.
-    pub timeline: u32,
-    /// The position at which it left its parent.
-    pub began_at: Lsn,
-}
 
 /// The row of `pg_stat_wal_receiver`. That there is one means that WAL can be received; `status = streaming`
 /// proves nothing (it said so 4 s into a freeze, FAILOVER_PROTOCOL.md §3), so it is not here.

@@ -6,7 +6,7 @@ use crate::event::ProbeFailure;
 use crate::facts::NodeFacts;
 use crate::machine::Machine;
 use crate::rows::State;
-use crate::sample::Sample;
+use crate::sample::{Sample, TimelineStart};
 use crate::spec::{ClusterSpec, NodeSpec};
 use crate::votes;
 
@@ -32,12 +32,23 @@ pub(crate) fn build(m: &Machine, version: u64) -> Topology {
         cluster: m.spec.name.clone(),
         mode: m.spec.mode,
         epoch: m.epoch,
+        history: history(m),
         nodes,
         primary: m.reign.as_ref().map(|r| r.node),
         gate: gate(m),
         lease_until: lease(m),
         maintenance: m.maintenance,
         decision: m.sentence.clone(),
+    }
+}
+
+/// Of the primary of the epoch, also when it is dead. Where its newest answer has none, what was known.
+fn history(m: &Machine) -> Vec<TimelineStart> {
+    match &m.reign {
+        Some(reign) if Some(reign.epoch) == m.epoch && !reign.sample.history.is_empty() => {
+            reign.sample.history.clone()
+        }
+        _ => m.topology().history.clone(),
     }
 }
 
@@ -82,7 +93,9 @@ fn seen(m: &Machine, facts: &NodeFacts, spec: &NodeSpec, node: &mut Node) {
     node.timeline = Some(sample.timeline);
     node.insert_lsn = sample.inserted;
     node.received_lsn = sample.received;
-    node.replayed_lsn = if sample.in_recovery { facts.replayed.max(sample.replayed) } else { None };
+    if sample.in_recovery {
+        (node.replayed_lsn, node.asked_at) = (facts.replayed, Some(facts.replayed_asked));
+    }
     node.latency = Some(facts.latency);
     node.seen_at = Some(facts.answered);
     replication(m, id, spec, node);

@@ -130,12 +130,12 @@ impl Pooler {
         tracing::info!("{} new connection to server{from}", info.log_name());
         let reported = server.parameters.iter().map(|(name, value)| (&**name, &**value));
         let side = ServerSide::new(&self.session.tracked, reported, false);
+        let side = side.with_node(key.node, self.clock.now());
         entry.learn_welcome(&key.user, &server.parameters);
         let info = Arc::new(info);
         self.roll.add(login.server(), &info);
-        let since = self.clock.now();
         let (input, output) = (Vec::new(), Vec::new());
-        let conn = ServerConn { stream: server.stream, side, info, since, input, output };
+        let conn = ServerConn { stream: server.stream, side, info, input, output };
         self.account(|account, now| account.login_succeeded(now, login, Box::new(conn)));
     }
 

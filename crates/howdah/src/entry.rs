@@ -10,7 +10,7 @@ use howdah_config::Database;
 use howdah_controller::ControllerHandle;
 use howdah_failover::Report;
 use howdah_pool::GroupId;
-use howdah_topology::NodeId;
+use howdah_topology::{NodeId, Topology};
 use parking_lot::Mutex;
 
 use crate::stats::Counters;
@@ -74,6 +74,18 @@ impl Entry {
     pub(crate) fn report(&self, node: Option<NodeId>, report: Report) {
         if let (Some(node), Some(cluster)) = (node, &self.cluster) {
             cluster.handle.report(node, report);
+        }
+    }
+
+    /// The present snapshot of the cluster.
+    pub(crate) fn topology(&self) -> Option<Arc<Topology>> {
+        self.cluster.as_ref().map(|cluster| cluster.handle.topology())
+    }
+
+    /// Positions are to be sampled soon.
+    pub(crate) fn sample(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.handle.note_write();
         }
     }
 

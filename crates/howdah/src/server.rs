@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use howdah_backend::{Address, Stream};
 use howdah_session::ServerSide;
-use howdah_topology::{NodeId, Time};
+use howdah_topology::NodeId;
 use tokio::sync::Notify;
 
 /// What SHOW SERVERS and a cancel need to know.
@@ -109,8 +109,6 @@ pub(crate) struct ServerConn {
     pub(crate) stream: Stream,
     pub(crate) side: ServerSide,
     pub(crate) info: Arc<ServerInfo>,
-    /// When it had logged in: its server has not restarted since.
-    pub(crate) since: Time,
     /// An incomplete frame from the server.
     pub(crate) input: Vec<u8>,
     /// What the socket did not take yet.

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a moment on Howdah's clock, never a position: a replica's `fresh_as_of` belongs to the present
 //! epoch, so a moment of before a failover asks for what the new primary had, and no position of an older timeline is
-//! ever compared (FAILOVER_PROTOCOL.md section 8). Next: `route.rs`, which chooses by it.
+//! ever compared (FAILOVER_PROTOCOL.md section 8). Positions are in tokens only (`read_after.rs`). Next: `route.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,6 +63,8 @@ pub(crate) struct Seen {
     last_read: Option<Time>,
     /// The replica that the session stays on; for `monotonic` only.
     stay: Option<NodeId>,
+    /// A connection of this age could not be shown to belong to what its replica had said.
+    young: Option<Time>,
     /// The writes of all sessions of the database.
     database: Option<Arc<LastWrite>>,
 }
@@ -95,6 +97,16 @@ impl Seen {
     /// The replica that the session stayed on cannot be shown to be the same any more.
     pub(crate) fn unsettle(&mut self) {
         self.stay = None;
+    }
+
+    /// Replicas have to be asked once more, at or after this moment.
+    pub(crate) fn ask_after(&mut self, since: Time) {
+        self.young = self.young.max(Some(since));
+    }
+
+    /// Since when a replica must have been asked for its answer to count.
+    pub(crate) fn asked_after(&self) -> Option<Time> {
+        self.young
     }
 
     /// A replica fresh as of this moment has everything that a read has to see; `None`: any has.

@@ -31,6 +31,8 @@ struct Model {
     replayed: [u64; 3],
     /// When each node started.
     started: [u64; 3],
+    /// The primary's position at the moments when it was asked.
+    sampled: Vec<(Time, u64)>,
 }
 
 impl Model {
@@ -40,10 +42,11 @@ impl Model {
         for node in &mut nodes {
             node.role = if node.id.0 == 0 { Role::Primary } else { Role::Replica };
             (node.state, node.prefix) = (NodeState::Up, true);
+            node.asked_at = Some(Time(0));
         }
         let mut topology = Topology::unseen("main", Mode::Follow, nodes, Time::ZERO);
         (topology.primary, topology.gate) = (Some(NodeId(0)), Gate::Open);
-        Self { topology, now: 10, written: 0, replayed: [0; 3], started: [0; 3] }
+        Self { topology, now: 10, written: 0, replayed: [0; 3], started: [0; 3], sampled: Vec::new() }
     }
 
     fn write(&mut self) -> u64 {
@@ -56,39 +59,52 @@ impl Model {
         for node in &mut self.topology.nodes {
             node.fresh_as_of = None;
         }
+        self.sampled.clear();
     }
 
     fn sample(&mut self, node: usize) {
-        if self.replayed[node] == self.written {
-            self.topology.nodes[node].fresh_as_of = Some(Time(self.now));
-        }
+        self.topology.nodes[node].asked_at = Some(Time(self.now));
+        // What an older sample has shown of this position or a later one is shown by this.
+        self.topology.nodes[node].fresh_as_of = self.fresh_as_of(node);
     }
 
+    /// The last moment of which the node has all: positions are written one after the other.
+    fn fresh_as_of(&self, node: usize) -> Option<Time> {
+        let known = &self.sampled[..];
+        known.iter().rev().find(|(_, written)| *written <= self.replayed[node]).map(|(at, _)| *at)
+    }
+
+    /// Nobody sees it before the next sample.
     fn restart(&mut self, node: usize, back: u64) {
         self.replayed[node] = self.replayed[node].saturating_sub(back);
         self.started[node] = self.now;
-        // The restart is seen at once: what was known of its freshness is not.
-        self.topology.nodes[node].fresh_as_of = None;
+        self.now += 1;
     }
 
     /// The position that a read sees; `age` says how long before now its connection was made.
     fn read(&mut self, session: &mut Routing, ticket: u64, age: u64) -> u64 {
         let at = Moment { now: Time(self.now), ticket, waited: false };
-        let mut chosen = choose(&self.topology, session, true, at, |_| 0).expect("the primary is there");
-        if let Chosen::Stays(node, since) = chosen {
-            let connected = self.now.saturating_sub(age).max(self.started[usize::from(node.0)]);
-            if Time(connected) > since {
-                session.unsettle();
-                chosen = choose(&self.topology, session, true, at, |_| 0).expect("the primary is there");
+        let chosen = loop {
+            let chosen = choose(&self.topology, session, true, at, |_| 0).expect("the primary is there");
+            let (Chosen::Replica(node, Some(since)) | Chosen::Stays(node, since)) = chosen else {
+                break chosen;
+            };
+            let connected = Time(self.now.saturating_sub(age).max(self.started[usize::from(node.0)]));
+            if connected <= since {
+                break chosen;
             }
-        }
+            match chosen {
+                Chosen::Stays(..) => session.unsettle(),
+                _ => session.is_too_young(connected),
+            }
+        };
         self.now += 1;
         match chosen {
             Chosen::Primary(_) => {
                 session.touched_primary(Time(self.now), false);
                 self.written
             }
-            Chosen::Replica(node) | Chosen::Stays(node, _) => {
+            Chosen::Replica(node, _) | Chosen::Stays(node, _) => {
                 session.settle(node);
                 session.heard_replica(Time(self.now));
                 self.replayed[usize::from(node.0)]
@@ -109,12 +125,18 @@ fn a_monotonic_session_stays_on_its_replica_and_leaves_it_when_it_may_have_gone_
         assert_eq!(chosen, Ok(Chosen::Stays(NodeId(2), Time(20))));
     }
     model.topology.nodes[2].fresh_as_of = Some(Time(25));
-    assert_eq!(choose(&model.topology, &session, true, at(30, 0), |_| 0), Ok(Chosen::Replica(NodeId(2))));
+    assert_eq!(
+        choose(&model.topology, &session, true, at(30, 0), |_| 0),
+        Ok(Chosen::Replica(NodeId(2), Some(Time(0))))
+    );
     // Its own write is wanted of the replica that it stays on, too.
     session.touched_primary(Time(28), true);
     assert_eq!(choose(&model.topology, &session, true, at(30, 0), |_| 0), Ok(Chosen::Primary(NodeId(0))));
     model.topology.nodes[1].fresh_as_of = Some(Time(28));
-    assert_eq!(choose(&model.topology, &session, true, at(30, 0), |_| 0), Ok(Chosen::Replica(NodeId(1))));
+    assert_eq!(
+        choose(&model.topology, &session, true, at(30, 0), |_| 0),
+        Ok(Chosen::Replica(NodeId(1), Some(Time(0))))
+    );
 }
 
 #[test]
@@ -135,18 +157,21 @@ fn what_others_write_counts_for_the_level_database_only_and_reads_of_others_do_n
         choose(&model.topology, &session(level, &database), true, at, |_| 0)
     };
     database.watch(|| Time(20));
-    assert_eq!(chosen(Consistency::Database), Ok(Chosen::Replica(NodeId(1))));
+    assert_eq!(chosen(Consistency::Database), Ok(Chosen::Replica(NodeId(1), Some(Time(0)))));
     writer.touched_primary(Time(30), false);
-    assert_eq!(chosen(Consistency::Database), Ok(Chosen::Replica(NodeId(1))), "only a read");
+    assert_eq!(chosen(Consistency::Database), Ok(Chosen::Replica(NodeId(1), Some(Time(0)))), "only a read");
     writer.touched_primary(Time(31), true);
     assert_eq!(chosen(Consistency::Database), Ok(Chosen::Primary(NodeId(0))));
-    assert!(matches!(chosen(Consistency::Session), Ok(Chosen::Replica(_))));
+    assert!(matches!(chosen(Consistency::Session), Ok(Chosen::Replica(..))));
     // Watched once more, nothing changes.
     database.watch(|| Time(99));
     model.topology.nodes[2].fresh_as_of = Some(Time(31));
     let at = Moment { now: Time(50), ticket: 0, waited: false };
     let reader = session(Consistency::Database, &database);
-    assert_eq!(choose(&model.topology, &reader, true, at, |_| 0), Ok(Chosen::Replica(NodeId(2))));
+    assert_eq!(
+        choose(&model.topology, &reader, true, at, |_| 0),
+        Ok(Chosen::Replica(NodeId(2), Some(Time(0))))
+    );
 }
 
 proptest! {
@@ -172,6 +197,7 @@ proptest! {
                 }
                 1 => drop(model.write()),
                 2 => model.replayed[node] = model.written.min(model.replayed[node] + amount),
+                3 if amount == 0 => model.sampled.push((Time(model.now), model.written)),
                 3 => model.sample(node),
                 4 => model.restart(node, amount),
                 5 if amount == 0 => model.fail_over(),

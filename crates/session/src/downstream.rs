@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use howdah_protocol::frame::{self, Direction, HEADER_LEN, Header, Limits, WIRE_MAX};
 use howdah_protocol::read::{self, ErrorFields, TransactionStatus};
+use howdah_protocol::write::{self, Report};
 use howdah_topology::Time;
 
 use crate::error::ServerFault;
@@ -19,6 +20,10 @@ use crate::upstream::{Run, STREAM_FRAMES_ABOVE};
 /// A frame that matters is waited for until it is whole, up to this size (bytes); an error message longer than
 /// this is judged by its beginning.
 const WHOLE_UP_TO: usize = 64 * 1024;
+
+/// What the client is told of a commit that no standby has.
+const INTERRUPTED: &str = "the wait for synchronous replication was interrupted: it is not known whether the \
+     statement's effects will last, for no standby is known to have them";
 
 /// What a piece of server output means for the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +126,7 @@ impl Turn<'_, '_> {
             let body = &rest[HEADER_LEN..header.len.min(rest.len())];
             let hidden = self.answer(header, body, whole)?;
             self.server.stream_left = header.len;
-            self.server.stream_hidden = hidden || self.server.retry.refused;
+            self.server.stream_hidden = hidden || self.server.retry.refused || self.is_kept(header.tag);
             self.rest_of_frame();
             if std::mem::take(&mut self.boundary) {
                 self.run.cut(self.at, self.at, self.to_client);
@@ -202,6 +207,7 @@ impl Turn<'_, '_> {
                 self.copy_begins(header.tag);
                 Ok(head_hidden)
             }
+            b'N' if whole && self.session.routing.is_some() => self.notice(body, head_hidden),
             b't' | b'V' | b'c' | b'N' | b'S' => Ok(head_hidden),
             b'A' => Ok(false),
             tag => Err(ServerFault::Unexpected { tag }),
@@ -245,6 +251,12 @@ impl Turn<'_, '_> {
         }
         self.server.copy_in = false;
         self.server.sync_in_copy = false;
+        match body {
+            b"COMMIT\0" if tag == b'C' => self.committed(),
+            // `ROLLBACK TO SAVEPOINT` says the same; the transaction's own end comes later then.
+            b"ROLLBACK\0" if tag == b'C' => self.server.rolled_back = true,
+            _ => {}
+        }
         // The server has forgotten its statements, whoever asked for it, and the client's names go with them.
         if tag == b'C' && (body == b"DISCARD ALL\0" || body == b"DEALLOCATE ALL\0") {
             self.server.names.clear();
@@ -254,6 +266,14 @@ impl Turn<'_, '_> {
             {
                 routing.discarded();
             }
+        }
+    }
+
+    /// With AND CHAIN the next transaction has begun already.
+    fn committed(&mut self) {
+        self.server.rolled_back = false;
+        if let Some(routing) = &mut self.session.routing {
+            routing.read_after.ended(true);
         }
     }
 
@@ -270,7 +290,8 @@ impl Turn<'_, '_> {
         server.status = status;
         server.copy_in = false;
         server.sync_in_copy = false;
-        server.error_told = false;
+        server.unprotected = false;
+        let failed = std::mem::take(&mut server.error_told);
         if server.requests.is_empty() {
             server.commit_in_flight = false;
             server.portal_ends &= status != TransactionStatus::Idle;
@@ -288,6 +309,7 @@ impl Turn<'_, '_> {
             server.applied(&mut self.session.vars);
             return Ok(true);
         }
+        self.session.settle_changes(server, (group, failed), status);
         self.answered(status);
         Ok(false)
     }
@@ -372,6 +394,30 @@ impl Turn<'_, '_> {
         };
         let conflict = is_conflict(code, fields);
         !self.server.retry.refused && (conflict || runs_on_primary(code)) && routing.may_run_again(conflict)
+    }
+
+    /// A commit whose wait for synchronous replication was interrupted is answered as a success, with a warning
+    /// (FAILOVER_PROTOCOL.md section 9). No standby has it, so a failover may undo it, and the client must not take it for
+    /// done. The warning is known by its SQLSTATE and the routine that gave it, for its text may be in any language.
+    fn notice(&mut self, body: &[u8], hidden: bool) -> Result<bool, ServerFault> {
+        let fields = read::error_or_notice(body)?;
+        let interrupted = fields.code == Some(b"01000") && fields.routine == Some(b"SyncRepWaitForLSN");
+        if !interrupted || hidden || self.server.error_told {
+            return Ok(hidden);
+        }
+        self.decide();
+        self.cut(self.at);
+        let report = Report { nonlocalized: true, ..Report::new("ERROR", "08007", INTERRUPTED) };
+        write::error_response(self.to_client, &report);
+        (self.server.error_told, self.server.unprotected) = (true, true);
+        Ok(true)
+    }
+
+    /// Whether a message is kept back because its group has failed for the client, though not for the server. COPY data
+    /// are asked for nevertheless, or the server would wait for them in vain.
+    fn is_kept(&mut self, tag: u8) -> bool {
+        self.server.unprotected &= !matches!(tag, b'G' | b'W' | b'H');
+        self.server.unprotected && !matches!(tag, b'Z' | b'S' | b'A')
     }
 
     fn parameter(&mut self, body: &[u8]) -> Result<bool, ServerFault> {

@@ -9,21 +9,25 @@
 //! [`Session`] is what a client owns for as long as it is connected, [`ServerSide`] what travels with a server
 //! connection through the pool. Both see whole runs of frames; nothing here waits, and `now` is an argument.
 //! DESIGN.md sections 4 to 8 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
-//! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs`, `route.rs` and `causal.rs` (which node), `retry.rs`
-//! (what runs again elsewhere), `local.rs` (when the server is gone) and `known.rs` (what needs no server).
+//! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs`, `route.rs` and `causal.rs` (which node), `read_after.rs`
+//! and `own.rs` (tokens), `retry.rs` (what runs again elsewhere), `local.rs` (when the server is gone), `known.rs` and
+//! `sets.rs` (what needs no server).
 
 mod causal;
 mod downstream;
 mod error;
 mod known;
 mod local;
+mod own;
 mod plan;
 mod prepared;
+mod read_after;
 mod request;
 mod retry;
 mod route;
 mod server;
 mod session;
+mod sets;
 mod statements;
 mod texts;
 mod upstream;
@@ -33,6 +37,8 @@ mod vars;
 mod causal_tests;
 #[cfg(test)]
 mod prepared_tests;
+#[cfg(test)]
+mod read_after_tests;
 #[cfg(test)]
 mod vars_tests;
 
@@ -45,6 +51,6 @@ pub use plan::Plan;
 pub use prepared::{Registry, Statement};
 pub use route::{Chosen, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context};
 pub use server::ServerSide;
-pub use session::{Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
+pub use session::{Look, Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
 pub use upstream::{ClientTurn, STREAM_FRAMES_ABOVE};
 pub use vars::{Tracked, Vars};

@@ -117,6 +117,9 @@ impl Session {
         self.planned = 0;
         answer_closes(server, to_client);
         let broken = tell(server, to_client);
+        if let Some(routing) = &mut self.routing {
+            routing.read_after.ended(false);
+        }
         server.requests.abandon(&mut self.names, &mut server.names);
         if broken.in_transaction || broken.skipping || broken.untold.is_some() {
             self.broken = Some(Box::new(broken));

@@ -9,6 +9,7 @@ use howdah_protocol::frame::{self, Direction, HEADER_LEN};
 use howdah_protocol::read;
 
 use crate::error::Fatal;
+use crate::own::Hint;
 use crate::session::{Session, Shared};
 use crate::texts::may_end;
 use crate::upstream::STREAM_FRAMES_ABOVE;
@@ -28,6 +29,12 @@ pub enum Plan {
     /// To a replica; the batch is this many bytes long.
     Read {
         /// Length of the batch in bytes; 0 when its end is not known, so that it cannot be tried again.
+        batch: usize,
+    },
+    /// It sets `howdah.read_after`: [`Session::answer_sets`] answers it if it does nothing else, or it goes to the
+    /// primary.
+    Sets {
+        /// Length of the batch in bytes.
         batch: usize,
     },
     /// The rest of a COPY that is over, or a Flush with nothing to flush: needs no server.
@@ -98,7 +105,7 @@ impl Session {
             at = end;
             let is_whole = matches!(header.tag, b'Q' | b'S' | b'H' | b'F' | b'X');
             // What goes to the primary need not be whole: a COPY may be answered without Sync.
-            if is_whole || self.wants_primary(&batch) {
+            if is_whole || self.wants_primary(&batch) && !batch.effects.sets_read_after() {
                 batch.open |= !is_whole;
                 return Ok(self.decide(&batch, at));
             }
@@ -140,6 +147,11 @@ impl Session {
         routing.apply(batch.effects);
         (self.planned, self.planned_ends) = (length, batch.ends);
         self.planned_writes = batch.effects.is_write_possible();
+        self.planned_own = Hint::of(batch.effects);
+        routing.set_exempt(batch.effects);
+        if batch.effects.sets_read_after() && !batch.open {
+            return Plan::Sets { batch: length };
+        }
         if routing.wants_primary(batch.primary || batch.open) {
             Plan::Primary
         } else {

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use howdah_classifier::{Context, Effects, RouteSetting};
-use howdah_topology::{Balance, NodeId, ReplicaLimits, Time, Topology};
+use howdah_classifier::{Context, Discard, Effects, RouteSetting};
+use howdah_topology::{Balance, Lsn, NodeId, ReplicaLimits, Time, Token, TokenFault, Topology};
 
 use crate::causal::{Consistency, LastWrite, Seen};
+use crate::read_after::{self, ReadAfter, Refusal};
 
 /// `target =` of a database entry, or `SET howdah.route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub struct Routing {
     marked: bool,
     /// What its reads must not be older than.
     seen: Seen,
+    /// What they have to be behind beside that.
+    pub(crate) read_after: ReadAfter,
+    /// The next batch sets that anew.
+    exempt: bool,
     /// The next batch was refused by a replica.
     refused: bool,
 }
@@ -68,7 +73,17 @@ pub struct Routing {
 impl Routing {
     /// The routing of a new session.
     pub fn new(entry: RouteMode, policy: ReadPolicy, context: Context) -> Self {
-        Self { entry, set: None, policy, context, marked: false, seen: Seen::default(), refused: false }
+        Self {
+            entry,
+            set: None,
+            policy,
+            context,
+            marked: false,
+            seen: Seen::default(),
+            read_after: ReadAfter::default(),
+            exempt: false,
+            refused: false,
+        }
     }
 
     /// The same in a database whose sessions' writes are kept together (`consistency = database`).
@@ -110,6 +125,12 @@ impl Routing {
         }
     }
 
+    /// The next batch takes `howdah.read_after` back or sets it anew, or not: then the present value cannot stop it.
+    pub(crate) fn set_exempt(&mut self, effects: Effects) {
+        let discards = matches!(effects.discard, Some(Discard::All | Discard::Parameters));
+        self.exempt = discards || effects.sets_read_after();
+    }
+
     /// What a text means for the session. Taken when it is planned or sent, before it has run: each mark only
     /// ever sends more to the primary, so being early or wrong about it is safe.
     pub(crate) fn apply(&mut self, effects: Effects) {
@@ -139,6 +160,7 @@ impl Routing {
     pub(crate) fn discarded(&mut self) {
         self.marked = false;
         self.set = None;
+        self.read_after = ReadAfter::default();
         self.context = Context { utf8: self.context.utf8, ..Context::default() };
     }
 
@@ -166,6 +188,10 @@ impl Routing {
         self.seen.unsettle();
     }
 
+    pub(crate) fn is_too_young(&mut self, since: Time) {
+        self.seen.ask_after(since);
+    }
+
     /// A replica refused the batch that comes next.
     pub(crate) fn refused_by_replica(&mut self) {
         self.refused = true;
@@ -187,12 +213,24 @@ impl Routing {
         self.mode() == RouteMode::Replica
     }
 
-    fn limits(&self) -> ReplicaLimits {
+    fn limits(&self, replayed: Option<Lsn>) -> ReplicaLimits {
+        let fresh_after = self.seen.needs(self.policy.consistency);
         ReplicaLimits {
             max_lag_bytes: self.policy.max_lag_bytes,
             max_lag_time: self.policy.max_lag_time,
-            fresh_after: self.seen.needs(self.policy.consistency),
+            fresh_after,
+            replayed,
+            asked_after: self.seen.asked_after().filter(|_| fresh_after.is_some() || replayed.is_some()),
         }
+    }
+
+    /// The position that the next batch has to be behind. Of one that goes to the primary only that it is one of its
+    /// history: the primary has it then.
+    fn position(&self, topology: &Topology) -> Result<Option<Lsn>, NoNode> {
+        let token = self.read_after.token().filter(|_| !self.exempt);
+        let position = token
+            .map(|token| topology.position_after(&token).map_err(|fault| NoNode::ReadAfter { token, fault }));
+        position.transpose()
     }
 }
 
@@ -204,8 +242,9 @@ pub fn context(utf8: bool) -> Context {
 /// Where to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// To this replica.
-    Replica(NodeId),
+    /// To this replica. Where it has to be shown to be fresh, only by a connection that was there at this moment, when it
+    /// was asked: what it said then may be of before a restart else ([`crate::Session::is_too_young`]).
+    Replica(NodeId, Option<Time>),
     /// To the replica that has shown the session what it read last, though it is not proven to have that any more.
     /// Only by a connection that was there at this moment: one that outlived it proves that the replica has not
     /// restarted in between, and so has not gone back. Else [`crate::Session::unsettle`], and choose again.
@@ -226,6 +265,40 @@ pub enum NoNode {
     NotFresh,
     /// No healthy replica, and the entry wants no other.
     NoReplica,
+    /// Nobody can be shown to be behind `howdah.read_after`.
+    ReadAfter {
+        /// The token.
+        token: Token,
+        /// Why not.
+        fault: TokenFault,
+    },
+}
+
+impl NoNode {
+    /// Whether it may become otherwise by itself.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, NoNode::ReadAfter { fault, .. } if *fault != TokenFault::Ahead)
+    }
+
+    /// What the client is told when it was waited for in vain: SQLSTATE and sentence.
+    pub fn words(&self) -> (&'static str, String) {
+        match self {
+            NoNode::Gate { reason } => ("57P03", format!("no primary takes writes: {reason}")),
+            NoNode::NotFresh => ("57P03", "no replica is fresh enough".to_owned()),
+            NoNode::NoReplica => ("57P03", "no replica is healthy".to_owned()),
+            NoNode::ReadAfter { token, fault } => {
+                let Refusal { code, message } = read_after::fault(token, *fault);
+                (code, message)
+            }
+        }
+    }
+}
+
+/// The moment at which a replica said what makes it fit for a read with these limits. One that has never been asked
+/// proves nothing by any connection.
+fn proof(topology: &Topology, node: NodeId, limits: ReplicaLimits) -> Option<Time> {
+    let asked = topology.node(node).and_then(|node| node.asked_at).unwrap_or(Time::ZERO);
+    (limits.fresh_after.is_some() || limits.replayed.is_some()).then_some(asked)
 }
 
 /// Chooses the node of a read. `waited` says that `causal_wait` is over.
@@ -245,22 +318,24 @@ pub fn choose(
             reason: topology.held_reason(at.now).unwrap_or("no primary takes writes").to_owned(),
         }),
     };
+    let position = routing.position(topology)?;
     if !read {
         return primary();
     }
-    let limits = routing.limits();
+    let limits = routing.limits(position);
     let fresh = topology.routable_replicas(at.now, limits);
     if let Some(stay) = routing.seen.stays(routing.policy.consistency) {
         if fresh.clone().any(|node| node.id == stay.node) {
-            return Ok(Chosen::Replica(stay.node));
+            return Ok(Chosen::Replica(stay.node, proof(topology, stay.node, limits)));
         }
         let limits = ReplicaLimits { fresh_after: stay.fresh_after, ..limits };
         if topology.routable_replicas(at.now, limits).any(|node| node.id == stay.node) {
-            return Ok(Chosen::Stays(stay.node, stay.since));
+            let since = proof(topology, stay.node, limits).map_or(stay.since, |asked| asked.min(stay.since));
+            return Ok(Chosen::Stays(stay.node, since));
         }
     }
     if let Some(node) = routing.policy.balance.pick(fresh, at.ticket, load) {
-        return Ok(Chosen::Replica(node));
+        return Ok(Chosen::Replica(node, proof(topology, node, limits)));
     }
     let any = topology.routable_replicas(at.now, ReplicaLimits::default()).next().is_some();
     if any && !at.waited && !routing.policy.causal_wait.is_zero() {

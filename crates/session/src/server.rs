@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use howdah_protocol::read::TransactionStatus;
+use howdah_topology::{NodeId, Time};
 
 use crate::prepared::ServerNames;
+use crate::read_after::Change;
 use crate::request::{Request, Requests};
 use crate::retry::Retry;
 use crate::vars::{Tracked, Vars, set_shared};
@@ -34,7 +36,14 @@ pub struct ServerSide {
     pub(crate) stream_hidden: bool,
     /// The connection goes to a replica, where only reads may go.
     pub(crate) is_replica: bool,
+    /// The node of a cluster, and when it had logged in there: the node's server has not restarted since.
+    pub(crate) node: Option<NodeId>,
+    pub(crate) since: Time,
     pub(crate) retry: Retry,
+    /// Changes of `howdah.read_after` on their way, with the group of requests that each belongs to.
+    pub(crate) changes: Vec<(u64, Change)>,
+    /// The last transaction that the server said had ended was rolled back.
+    pub(crate) rolled_back: bool,
     /// Something was executed since the last ReadyForQuery, so the session has read or written here.
     pub(crate) executed: bool,
     /// Something of that is not proven to have only read.
@@ -49,6 +58,9 @@ pub struct ServerSide {
     pub(crate) portal_ends: bool,
     /// A text that makes the server forget its prepared statements is in flight.
     pub(crate) forgets: bool,
+    /// The group that the server answers now has committed something that no standby has: the client has been told, and
+    /// the rest of the group's answers is kept from it.
+    pub(crate) unprotected: bool,
     /// The client has seen an error of the group that the server answers now.
     pub(crate) error_told: bool,
     /// The server said that it ends (FATAL, 57P01 and kin), or was left in an unknown state.
@@ -75,7 +87,11 @@ impl ServerSide {
             stream_left: 0,
             stream_hidden: false,
             is_replica,
+            node: None,
+            since: Time::ZERO,
             retry: Retry::default(),
+            changes: Vec::new(),
+            rolled_back: false,
             executed: false,
             wrote: false,
             commit_in_flight: false,
@@ -83,6 +99,7 @@ impl ServerSide {
             unnamed_writes: true,
             portal_ends: false,
             forgets: false,
+            unprotected: false,
             error_told: false,
             must_close: false,
         };
@@ -115,6 +132,18 @@ impl ServerSide {
         if **client == *self.vars {
             self.vars = Arc::clone(client);
         }
+    }
+
+    /// The node of a cluster that it leads to, and when it had logged in.
+    #[must_use]
+    pub fn with_node(mut self, node: Option<NodeId>, since: Time) -> Self {
+        (self.node, self.since) = (node, since);
+        self
+    }
+
+    /// When it had logged in; its server has not restarted since.
+    pub fn since(&self) -> Time {
+        self.since
     }
 
     /// What the node is at this checkout: a promoted replica keeps its connections.
@@ -200,6 +229,8 @@ impl ServerSide {
     /// A new client: what the last one left behind means nothing to it.
     pub(crate) fn begin(&mut self) {
         self.retry = Retry::default();
+        self.changes.clear();
+        self.rolled_back = false;
         self.executed = false;
         self.wrote = false;
         self.commit_in_flight = false;
@@ -207,6 +238,7 @@ impl ServerSide {
         self.unnamed_writes = true;
         self.portal_ends = false;
         self.forgets = false;
+        self.unprotected = false;
         self.error_told = false;
     }
 
@@ -219,7 +251,7 @@ impl ServerSide {
             let reply = [*tag, 0, 0, 0, 4];
             if self.is_armed() {
                 self.retry.held.extend_from_slice(&reply);
-            } else if !self.retry.refused {
+            } else if !self.retry.refused && !self.unprotected {
                 to_client.extend_from_slice(&reply);
             }
             let answered = self.requests.pop();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use howdah_classifier::Classifier;
 use howdah_protocol::frame::Limits;
-use howdah_topology::NodeId;
+use howdah_topology::{NodeId, Time, Topology};
 
 use crate::causal::LastWrite;
 use crate::local::Broken;
+use crate::own::Hint;
 use crate::prepared::{ClientNames, Registry};
 use crate::request::Request;
 use crate::route::{ReadPolicy, RouteMode, Routing};
@@ -58,6 +59,9 @@ pub struct Outputs<'a> {
     pub to_client: &'a mut Vec<u8>,
 }
 
+/// Asks for the present snapshot of the client's cluster; only a statement about Howdah's own parameters does.
+pub type Look<'a> = &'a dyn Fn() -> Option<Arc<Topology>>;
+
 /// What happened since the driver asked last, for the statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -92,6 +96,10 @@ pub struct Session {
     pub(crate) planned_ends: bool,
     /// Whether something in it is not proven to only read.
     pub(crate) planned_writes: bool,
+    /// Whether something in it is about Howdah's own parameters.
+    pub(crate) planned_own: Hint,
+    /// The same of the text that was noted last.
+    pub(crate) noted: Hint,
     /// The pools whose servers may share prepared statements with this client's.
     pub(crate) scope: u64,
 }
@@ -111,6 +119,8 @@ impl Session {
             planned: 0,
             planned_ends: false,
             planned_writes: false,
+            planned_own: Hint::default(),
+            noted: Hint::default(),
             scope: 0,
         }
     }
@@ -195,6 +205,14 @@ impl Session {
     pub fn unsettle(&mut self) {
         if let Some(routing) = &mut self.routing {
             routing.unsettle();
+        }
+    }
+
+    /// The connection that a read was to take was made at this moment, after its replica was asked for the last time, so
+    /// what the replica said may be of before a restart: choose again.
+    pub fn is_too_young(&mut self, since: Time) {
+        if let Some(routing) = &mut self.routing {
+            routing.is_too_young(since);
         }
     }
 

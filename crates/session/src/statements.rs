@@ -13,8 +13,19 @@ use howdah_protocol::{read, write};
 
 use crate::error::Fatal;
 use crate::prepared::Statement;
+use crate::read_after::Change;
 use crate::request::{Request, Undo};
 use crate::upstream::{Next, Turn};
+
+/// What a client's name means.
+struct Named {
+    /// As the client has it.
+    clients: Arc<Statement>,
+    /// As the server has it: the same, but for statements about Howdah's own parameters (`own.rs`).
+    servers: Arc<Statement>,
+    /// What binding it changes.
+    change: Option<Change>,
+}
 
 impl Turn<'_, '_, '_> {
     fn tracks_names(&self) -> bool {
@@ -45,12 +56,13 @@ impl Turn<'_, '_, '_> {
             let waits = !self.server.requests.is_empty();
             return if waits { Ok(self.stall()) } else { Err(Fatal::StatementInUse) };
         }
-        let statement = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);
+        let clients = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);
+        let (statement, _) = self.own_statement(&clients);
         if !self.is_settled(&statement) || !self.make_room(&statement)? {
             return Ok(self.stall());
         }
         self.session.note(self.server, self.shared, parse.query);
-        self.session.names.insert(parse.name, Arc::clone(&statement));
+        self.session.names.insert(parse.name, clients);
         self.session.tally.client_parses += 1;
         let mut undo = vec![Undo::Client { name: parse.name.into(), before: None }];
         self.replace(header);
@@ -83,7 +95,7 @@ impl Turn<'_, '_, '_> {
     }
 
     /// The client's frame is left out, and what is written next stands in its place.
-    fn replace(&mut self, header: Header) {
+    pub(crate) fn replace(&mut self, header: Header) {
         self.run.cut(self.at, self.at + header.len, self.out.to_server);
         self.at += header.len;
         self.server.batch_open = true;
@@ -122,11 +134,12 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Makes sure that the server has the statement of this name of the client's; `None` when that has to wait.
-    fn statement(&mut self, name: &[u8]) -> Result<Option<Arc<Statement>>, Fatal> {
+    fn statement(&mut self, name: &[u8]) -> Result<Option<Named>, Fatal> {
         if self.is_name_unsettled(name) {
             return Ok(None);
         }
-        let statement = Arc::clone(self.session.names.get(name).ok_or(Fatal::UnknownStatement)?);
+        let clients = Arc::clone(self.session.names.get(name).ok_or(Fatal::UnknownStatement)?);
+        let (statement, change) = self.own_statement(&clients);
         if !self.is_settled(&statement) || !self.make_room(&statement)? {
             return Ok(None);
         }
@@ -134,7 +147,7 @@ impl Turn<'_, '_, '_> {
         if !self.server.names.touch(statement.id) {
             self.prepare(&statement, true, vec![Undo::ServerAdded(statement.id)])?;
         }
-        Ok(Some(statement))
+        Ok(Some(Named { clients, servers: statement, change }))
     }
 
     pub(crate) fn bind(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
@@ -151,8 +164,11 @@ impl Turn<'_, '_, '_> {
             self.server.wrote |= self.server.unnamed_writes;
             return Ok(self.extended(header, Request::Bind));
         }
-        let Some(statement) = self.statement(name)? else { return Ok(self.stall()) };
-        let ends = self.session.note_statement(self.server, self.shared, &statement);
+        let Some(Named { clients, servers: statement, change }) = self.statement(name)? else {
+            return Ok(self.stall());
+        };
+        let ends = self.session.note_statement(self.server, self.shared, &clients);
+        self.keep_change(change);
         self.server.portal_ends |= ends;
         self.session.tally.binds += 1;
         let length = header.len - 1 - name.len() + statement.name.len();
@@ -182,9 +198,9 @@ impl Turn<'_, '_, '_> {
         if describe.kind != TargetKind::Statement || describe.name.is_empty() || !self.tracks_names() {
             return Ok(self.extended(header, Request::Describe));
         }
-        let Some(statement) = self.statement(describe.name)? else { return Ok(self.stall()) };
+        let Some(Named { servers, .. }) = self.statement(describe.name)? else { return Ok(self.stall()) };
         self.replace(header);
-        write::describe(self.out.to_server, TargetKind::Statement, &statement.name)?;
+        write::describe(self.out.to_server, TargetKind::Statement, &servers.name)?;
         self.server.requests.push(Request::Describe);
         Ok(Next::Go)
     }

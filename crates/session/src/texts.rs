@@ -7,6 +7,7 @@ use howdah_classifier::{Context, Effects, Transaction, Verdict};
 use howdah_protocol::frame::{self, Direction, Step};
 use howdah_protocol::read;
 
+use crate::own::Hint;
 use crate::prepared::Statement;
 use crate::server::ServerSide;
 use crate::session::{Session, Shared};
@@ -60,9 +61,11 @@ impl Session {
         }
         if self.is_planned(server) {
             server.wrote |= self.planned_writes;
+            self.noted = self.planned_own;
             return self.planned_ends;
         }
         let effects = self.classify(shared, text).effects;
+        self.noted = Hint::of(effects);
         server.wrote |= effects.is_write_possible();
         self.apply(effects);
         may_end(effects)

@@ -14,7 +14,7 @@ use crate::error::Fatal;
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::server::ServerSide;
-use crate::session::{Outputs, Session, Shared};
+use crate::session::{Look, Outputs, Session, Shared};
 
 /// A frame longer than this is forwarded in parts (bytes); the driver's read buffer is not smaller.
 pub const STREAM_FRAMES_ABOVE: usize = 16 * 1024;
@@ -83,6 +83,7 @@ pub(crate) struct Turn<'s, 'i, 'o> {
     pub(crate) session: &'s mut Session,
     pub(crate) server: &'s mut ServerSide,
     pub(crate) shared: &'s Shared,
+    pub(crate) look: Look<'s>,
     pub(crate) run: Run<'i>,
     pub(crate) out: Outputs<'o>,
     pub(crate) at: usize,
@@ -96,12 +97,12 @@ impl Session {
     pub fn from_client(
         &mut self,
         server: &mut ServerSide,
-        shared: &Shared,
+        (shared, look): (&Shared, Look<'_>),
         input: &[u8],
         out: Outputs<'_>,
     ) -> Result<ClientTurn, Fatal> {
         let was_mid_frame = self.is_mid_frame();
-        let mut turn = Turn { session: self, server, shared, run: Run::new(input), out, at: 0 };
+        let mut turn = Turn { session: self, server, shared, look, run: Run::new(input), out, at: 0 };
         let next = turn.frames()?;
         let waits = next == Next::Stall || was_mid_frame;
         let idle = waits && turn.server.is_clean() && !turn.session.is_mid_frame();
@@ -253,7 +254,7 @@ impl<'i> Turn<'_, 'i, '_> {
             Plan::NeedMore => Ok(Some(Next::NeedMore)),
             // Half of it must not stand between a batch and its second run.
             Plan::Ignore { .. } => Ok((!nothing_to_repeat).then_some(Next::Stall)),
-            Plan::Primary | Plan::Anywhere | Plan::Terminate => Ok(Some(Next::Stall)),
+            Plan::Primary | Plan::Sets { .. } | Plan::Anywhere | Plan::Terminate => Ok(Some(Next::Stall)),
         }
     }
 
@@ -281,9 +282,14 @@ impl<'i> Turn<'_, 'i, '_> {
         };
         self.server.commit_in_flight |= ends;
         self.server.executed = true;
+        let own = if whole { self.own_text(body.strip_suffix(&[0]).unwrap_or(body)) } else { None };
+        if let Some(text) = &own {
+            self.replace(header);
+            write::query(self.out.to_server, text.as_bytes())?;
+        }
         self.server.batch_open = false;
         self.server.requests.push(Request::Query { hidden: false });
-        Ok(self.pass(header))
+        Ok(if own.is_some() { Next::Go } else { self.pass(header) })
     }
 
     fn sync(&mut self, header: Header) -> Next {
@@ -333,6 +339,16 @@ impl<'i> Turn<'_, 'i, '_> {
         server.unnamed_ends = ends || (!unnamed && server.unnamed_ends);
         server.unnamed_writes = server.wrote || (!unnamed && server.unnamed_writes);
         server.wrote |= wrote;
-        Ok(self.extended(header, Request::Parse { hidden: false, undo: Vec::new() }))
+        let request = Request::Parse { hidden: false, undo: Vec::new() };
+        if whole {
+            let parse = read::parse(body)?;
+            if let Some(text) = self.own_text(parse.query) {
+                self.replace(header);
+                write::parse(self.out.to_server, parse.name, text.as_bytes(), parse.types_raw)?;
+                self.server.requests.push(request);
+                return Ok(Next::Go);
+            }
+        }
+        Ok(self.extended(header, request))
     }
 }

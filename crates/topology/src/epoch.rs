@@ -19,6 +19,15 @@ pub struct Epoch {
     pub began_at: Lsn,
 }
 
+/// Where a timeline of a node's history began: a line of its newest `.history` file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TimelineStart {
+    /// The timeline, 2 or more.
+    pub timeline: u32,
+    /// The position at which it left its parent.
+    pub began_at: Lsn,
+}
+
 impl Epoch {
     /// Whether the two are the same timeline with another beginning or of another system: a divergence, which no
     /// program may resolve by choosing one.

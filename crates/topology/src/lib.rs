@@ -5,7 +5,7 @@
 //! Howdah's own monotonic clock ([`Time`]) and every question that depends on "now" takes it as an argument.
 //!
 //! Reading order: [`snapshot`] (the whole), [`node`] (a part), [`query`] (what a router asks), [`epoch`] and
-//! [`lsn`] (how histories are compared), [`freshness`] (reading your own writes), [`rows`] (SHOW NODES).
+//! [`lsn`] (how histories are compared), [`freshness`] and [`token`] (reading your own writes, and others'), [`rows`] (SHOW NODES).
 
 pub mod balance;
 pub mod epoch;
@@ -17,6 +17,7 @@ pub mod query;
 pub mod record;
 pub mod rows;
 pub mod snapshot;
+pub mod token;
 
 #[cfg(test)]
 mod balance_tests;
@@ -30,9 +31,11 @@ mod lsn_tests;
 mod query_tests;
 #[cfg(test)]
 mod rows_tests;
+#[cfg(test)]
+mod token_tests;
 
 pub use balance::Balance;
-pub use epoch::Epoch;
+pub use epoch::{Epoch, TimelineStart};
 pub use freshness::Freshness;
 pub use ids::{NodeId, Time};
 pub use lsn::{Lsn, LsnError};
@@ -41,3 +44,4 @@ pub use query::ReplicaLimits;
 pub use record::{FailoverOutcome, FailoverRecord, FailoverStep};
 pub use rows::{FailoverRow, NodeRow};
 pub use snapshot::{Gate, Mode, Topology};
+pub use token::{Token, TokenError, TokenFault};

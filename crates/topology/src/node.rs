@@ -114,6 +114,10 @@ pub struct Node {
     pub latency: Option<Duration>,
     /// When a probe was last answered.
     pub seen_at: Option<Time>,
+    /// When the question was sent that `replayed_lsn` is the answer to. A connection that was there before has its
+    /// server not restarted since, so what the answer says holds for it; of a later one that is not known, and a
+    /// restarted standby begins to replay anew from an earlier position.
+    pub asked_at: Option<Time>,
     /// Its history is shown to be a prefix of the primary's (FAILOVER_PROTOCOL.md §8).
     pub prefix: bool,
     /// It streams from the primary: the primary has a row for it in `pg_stat_replication`.
@@ -150,6 +154,7 @@ impl Node {
             fresh_as_of: None,
             latency: None,
             seen_at: None,
+            asked_at: None,
             prefix: false,
             attached: false,
             sync: SyncState::None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Gate, Node, NodeId, NodeState, Role, Time, Topology};
+use crate::{Gate, Lsn, Node, NodeId, NodeState, Role, Time, Topology};
 
 /// What a read asks of a replica beyond being routable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,6 +13,11 @@ pub struct ReplicaLimits {
     pub max_lag_time: Option<Duration>,
     /// The session's last write: only replicas that are proven to have replayed it (DESIGN.md §6); `None`: any.
     pub fresh_after: Option<Time>,
+    /// Only replicas that have replayed this position of the primary's history ([`Topology::position_after`]);
+    /// `None`: any.
+    pub replayed: Option<Lsn>,
+    /// Only replicas that were asked at or after this moment ([`Node::asked_at`]); `None`: any.
+    pub asked_after: Option<Time>,
 }
 
 impl Topology {
@@ -85,6 +90,8 @@ impl ReplicaLimits {
         let time =
             self.max_lag_time.is_none_or(|max| node.fresh_as_of.is_some_and(|at| now.since(at) <= max));
         let fresh = self.fresh_after.is_none_or(|write| node.fresh_as_of.is_some_and(|at| at >= write));
-        bytes && time && fresh
+        let replayed = self.replayed.is_none_or(|lsn| node.replayed_lsn.is_some_and(|at| at >= lsn));
+        let asked = self.asked_after.is_none_or(|since| node.asked_at.is_some_and(|at| at >= since));
+        bytes && time && fresh && replayed && asked
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::{Epoch, Node, NodeId, Time};
+use crate::{Epoch, Node, NodeId, Time, TimelineStart};
 
 /// Who promotes (`failover =` of a cluster).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -77,6 +77,9 @@ pub struct Topology {
     pub mode: Mode,
     /// The epoch of the primary; `None` until one was found. It never goes back.
     pub epoch: Option<Epoch>,
+    /// The beginnings of the timelines from 2 up to the epoch's, ascending: which positions of older timelines are
+    /// still part of its history.
+    pub history: Vec<TimelineStart>,
     /// Every configured node; the node with id `n` is at index `n`.
     pub nodes: Vec<Node>,
     /// The one primary of the epoch, also while the gate is held and it may be dead. Routers ask
@@ -102,6 +105,7 @@ impl Topology {
             cluster: cluster.to_owned(),
             mode,
             epoch: None,
+            history: Vec::new(),
             nodes,
             primary: None,
             gate: Gate::Held { since: now, reason: "no primary was found yet".to_owned() },

@@ -49,8 +49,10 @@ pub(super) struct Place {
     pool: PoolId,
     node: Option<NodeId>,
     is_replica: bool,
-    /// Only by a connection that was there at this moment ([`Chosen::Stays`]).
+    /// Only by a connection that was there at this moment ([`Chosen`]).
     since: Option<Time>,
+    /// It is the replica that the session stays on.
+    stays: bool,
 }
 
 /// A server, which may have been idle for so long that it is to be checked first.
@@ -93,7 +95,7 @@ impl Client {
                 self.stale(lease, place.node);
                 continue;
             }
-            if !self.may_stay(place, &mut lease) {
+            if !self.is_proven(place, &mut lease) {
                 lease.give_back();
                 return Err(Begun::Nowhere);
             }
@@ -105,13 +107,17 @@ impl Client {
         }
     }
 
-    /// Whether the connection will do for a session that stays on its replica; if not, it stays there no longer.
-    fn may_stay(&mut self, place: Place, lease: &mut Leased) -> bool {
-        let may = place.since.is_none_or(|since| lease.conn().since <= since);
-        if !may {
+    /// Whether what is known of the replica holds for this connection; if not, the place is to be chosen anew.
+    fn is_proven(&mut self, place: Place, lease: &mut Leased) -> bool {
+        let connected = lease.conn().side.since();
+        let proven = place.since.is_none_or(|since| connected <= since);
+        if !proven && place.stays {
             self.session.unsettle();
+        } else if !proven {
+            self.session.is_too_young(connected);
+            self.entry.sample();
         }
-        may
+        proven
     }
 
     /// A connection that the server has closed, or said something on, while it was idle.
@@ -136,7 +142,8 @@ impl Client {
     /// Where the batch goes at this moment.
     fn place(&mut self, plan: Plan, waited: bool) -> Result<Place, NoNode> {
         let Some(cluster) = &self.entry.cluster else {
-            return Ok(Place { pool: self.pool_of(None), node: None, is_replica: false, since: None });
+            let pool = self.pool_of(None);
+            return Ok(Place { pool, node: None, is_replica: false, since: None, stays: false });
         };
         let Some(routing) = self.session.routing() else {
             return Err(NoNode::NoReplica);
@@ -151,17 +158,19 @@ impl Client {
             pool.map_or(0, |pool| self.pooler.account(|account, _| account.load(pool)))
         };
         let chosen = choose(&topology, routing, read, at, load)?;
-        let (node, is_replica) = match chosen {
-            Chosen::Replica(node) | Chosen::Stays(node, _) => {
-                self.session.settle(node);
-                // Only reads take turns: a session that writes and reads by turns would else always get the same.
-                self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
-                (node, true)
-            }
-            Chosen::Primary(node) => (node, false),
+        let (node, since) = match chosen {
+            Chosen::Replica(node, since) => (node, since),
+            Chosen::Stays(node, since) => (node, Some(since)),
+            Chosen::Primary(node) => (node, None),
         };
-        let since = if let Chosen::Stays(_, since) = chosen { Some(since) } else { None };
-        Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica, since })
+        let is_replica = !matches!(chosen, Chosen::Primary(_));
+        if is_replica {
+            self.session.settle(node);
+            // Only reads take turns: a session that writes and reads by turns would else always get the same.
+            self.pooler.tickets.fetch_add(1, Ordering::Relaxed);
+        }
+        let stays = matches!(chosen, Chosen::Stays(..));
+        Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica, since, stays })
     }
 
     fn pool_of(&mut self, node: Option<NodeId>) -> PoolId {
@@ -183,7 +192,7 @@ impl Client {
                 Begun::Found(found) => Some(found),
             };
             let Some((place, mut lease)) = found else { return Ok(None) };
-            if !self.may_stay(place, &mut lease) {
+            if !self.is_proven(place, &mut lease) {
                 lease.give_back();
                 continue;
             }
@@ -264,6 +273,7 @@ impl Client {
                 NoNode::NotFresh if !waited => {
                     self.session.routing().map_or(hold, |r| r.policy().causal_wait)
                 }
+                no_node if !no_node.may_pass() => Duration::ZERO,
                 _ => hold,
             };
             if self.pooler.clock.now().since(self.asked) >= limit {
@@ -287,11 +297,7 @@ impl Client {
 
     /// The batch gets an error, and the session goes on.
     fn refuse(&mut self, no_node: &NoNode) {
-        let (code, message) = match no_node {
-            NoNode::Gate { reason } => ("57P03", format!("no primary takes writes: {reason}")),
-            NoNode::NotFresh => ("57P03", "no replica is fresh enough".to_owned()),
-            NoNode::NoReplica => ("57P03", "no replica is healthy".to_owned()),
-        };
+        let (code, message) = no_node.words();
         let input = std::mem::take(&mut self.input);
         let done = self.session.refuse_batch(&input, (code, &message), &mut self.output);
         self.input = input[done..].to_vec();

@@ -42,6 +42,14 @@ impl Client {
             return Ok(Plan::Ignore { bytes: 0 });
         }
         let plan = self.session.plan(shared, &input[*at..]).map_err(|fatal| End::refused(fatal.message()))?;
+        if let (Plan::Sets { batch }, Some(topology)) = (plan, self.entry.topology()) {
+            let batch = &input[*at..*at + batch];
+            let answered = self.session.answer_sets(shared, &topology, batch, &mut self.output);
+            if answered {
+                *at += batch.len();
+            }
+            return Ok(if answered { Plan::Ignore { bytes: 0 } } else { Plan::Primary });
+        }
         if let Plan::Ignore { bytes } = plan {
             self.session.ignore(bytes);
             *at += self.session.drop_rest(&input[*at..]);

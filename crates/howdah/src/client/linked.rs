@@ -109,10 +109,11 @@ impl Client {
         let chunk = &buffers.read[..read];
         let input = buffers::joined(&mut held, chunk);
         let conn = link.lease.conn();
+        let look = || self.entry.topology();
         let outputs = Outputs { to_server: &mut buffers.to_server, to_client: &mut buffers.to_client };
         let turn = self
             .session
-            .from_client(&mut conn.side, &self.pooler.session, input, outputs)
+            .from_client(&mut conn.side, (&self.pooler.session, &look), input, outputs)
             .map_err(|fatal| Leave::End(End::refused(fatal.message())))?;
         let bytes = if buffers.to_server.is_empty() { &input[turn.pass.clone()] } else { &buffers.to_server };
         let mut written = Ok(());

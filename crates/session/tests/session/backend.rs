@@ -14,7 +14,9 @@
 //! | `… from flooded` | thousands of them, then 40001 on a replica |
 //! | `select fail` | 22012 at Execute |
 //! | `bad …` | 42601 at Parse |
+//! | `DO …` | the SQLSTATE that it names |
 //! | `insert …`, `create …`, `… from writing_view` | a write: 25006 on a replica |
+//! | `insert alone` | committed, with the warning of an interrupted wait for synchronous replication |
 //! | `copy … from stdin`, `copy … to stdout` | COPY; of table `picky`, it fails at the first row; of `a_view`, before it reads anything |
 //! | `begin`, `commit`, `rollback`, `… and chain`, `set`, `discard all`, `deallocate all` | as in PostgreSQL |
 //!
@@ -65,6 +67,8 @@ pub(crate) struct Backend {
     pub(crate) is_replica: bool,
     /// It has said that it ends, and nothing comes any more.
     pub(crate) gone: bool,
+    /// What is committed next is on no standby.
+    alone: bool,
     /// Texts that ran, and `parse NAME`, `close NAME` of messages.
     pub(crate) log: Vec<String>,
     /// Writes that are not committed yet, and those that are.
@@ -112,6 +116,7 @@ impl Backend {
             reported: defaults(),
             is_replica,
             gone: false,
+            alone: false,
             log: Vec::new(),
             writes: Vec::new(),
             committed: Vec::new(),
@@ -229,6 +234,7 @@ impl Backend {
             self.portals.clear();
             self.saved = None;
             self.committed.append(&mut self.writes);
+            self.warn();
         }
         for (name, value) in &self.params {
             if self.reported.get(name) != Some(value) {
@@ -240,7 +246,18 @@ impl Backend {
         self.flush();
     }
 
+    /// What PostgreSQL 15 says when the wait for a synchronous standby is canceled.
+    fn warn(&mut self) {
+        if std::mem::take(&mut self.alone) {
+            let fields = b"SWARNING\0VWARNING\0C01000\0Mcanceling wait\0RSyncRepWaitForLSN\0\0";
+            self.pending.push(b'N');
+            self.pending.extend((fields.len() as u32 + 4).to_be_bytes());
+            self.pending.extend(fields);
+        }
+    }
+
     fn roll_back(&mut self) {
+        self.alone = false;
         self.writes.clear();
         if let Some(saved) = self.saved.take() {
             self.params = saved;
@@ -370,11 +387,21 @@ impl Backend {
         }
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[0] {
-            "select" | "show" | "/*" => return self.rows(text, value),
+            "select" | "SELECT" | "show" | "/*" => return self.rows(text, value),
             "begin" => self.status = TransactionStatus::InTransaction,
             "commit" | "rollback" => return self.end(text),
-            "insert" => self.writes.push(text.to_owned()),
+            "insert" => {
+                self.alone |= text == "insert alone";
+                self.writes.push(text.to_owned());
+                if !extended && self.status == TransactionStatus::Idle {
+                    self.warn();
+                }
+            }
             "set" | "SET" => self.set(text)?,
+            "DO" => {
+                let named = ["22023", "55000", "57P03", "0A000"].into_iter().find(|code| text.contains(code));
+                return Err(named.unwrap_or("P0001"));
+            }
             "copy" if text.contains("a_view") => {
                 self.pending.extend_from_slice(&[b'G', 0, 0, 0, 7, 0, 0, 0]);
                 self.flush();
@@ -445,7 +472,9 @@ impl Backend {
             return Err("25P01");
         }
         let committed = text.starts_with("commit") && self.status != TransactionStatus::Failed;
-        if !committed {
+        if committed {
+            self.warn();
+        } else {
             self.roll_back();
         }
         self.saved = None;
@@ -461,6 +490,9 @@ impl Backend {
 
     /// `set NAME = 'value'`, `SET NAME='value'`.
     fn set(&mut self, text: &str) -> Result<(), Failed> {
+        if text.ends_with("howdah.read_after TO DEFAULT") {
+            return Ok(());
+        }
         let (name, value) = text[4..].split_once('=').ok_or("42601")?;
         let value = value.trim().trim_start_matches('E').trim_matches('\'').replace("''", "'");
         let name = name.trim();
@@ -525,7 +557,7 @@ impl Backend {
 }
 
 fn returns_rows(text: &str) -> bool {
-    ["select", "show", "/*"].iter().any(|word| text.starts_with(word)) && !text.contains("insert")
+    ["select", "SELECT", "show", "/*"].iter().any(|word| text.starts_with(word)) && !text.contains("insert ")
 }
 
 fn refused_by_replica(text: &str) -> Option<Failed> {
@@ -541,5 +573,8 @@ fn refused_by_replica(text: &str) -> Option<Failed> {
 
 /// The statements of a text.
 fn split(text: &str) -> Vec<String> {
+    if text.starts_with("DO ") {
+        return vec![text.to_owned()];
+    }
     text.split(';').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }

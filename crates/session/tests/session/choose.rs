@@ -20,6 +20,7 @@ fn cluster() -> Topology {
         node.state = NodeState::Up;
         node.prefix = true;
         node.fresh_as_of = fresh.map(Time::from_millis);
+        node.asked_at = Some(NOW);
         node.lag_bytes = fresh.map(|fresh| 1_000 - fresh);
         nodes.push(node);
     }
@@ -45,7 +46,15 @@ fn at(ticket: u64) -> Moment {
 }
 
 fn read(world: &World, topology: &Topology, at: Moment) -> Result<Chosen, NoNode> {
-    choose(topology, world.clients[0].session.routing().unwrap(), true, at, |_| 0)
+    plain(choose(topology, world.clients[0].session.routing().unwrap(), true, at, |_| 0))
+}
+
+/// Without the moment that the connection is held to.
+fn plain(chosen: Result<Chosen, NoNode>) -> Result<Chosen, NoNode> {
+    match chosen {
+        Ok(Chosen::Replica(node, _)) => Ok(Chosen::Replica(node, None)),
+        other => other,
+    }
 }
 
 /// All that reads may be answered by.
@@ -61,7 +70,7 @@ fn readers(world: &World, topology: &Topology) -> Vec<Result<Chosen, NoNode>> {
 }
 
 fn replica(id: u16) -> Result<Chosen, NoNode> {
-    Ok(Chosen::Replica(NodeId(id)))
+    Ok(Chosen::Replica(NodeId(id), None))
 }
 
 fn primary() -> Result<Chosen, NoNode> {

@@ -71,7 +71,8 @@ impl Pair {
     fn say(&mut self, input: &mut Vec<u8>, to: &mut Vec<u8>) -> bool {
         let mut to_server = Vec::new();
         let out = Outputs { to_server: &mut to_server, to_client: &mut self.seen };
-        let Ok(turn) = self.session.from_client(&mut self.server, &self.shared, input, out) else {
+        let Ok(turn) = self.session.from_client(&mut self.server, (&self.shared, &|| None), input, out)
+        else {
             return false;
         };
         assert!(turn.consumed <= input.len());

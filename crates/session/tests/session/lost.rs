@@ -40,6 +40,37 @@ fn goes_on(world: &mut World) {
 }
 
 #[test]
+fn a_commit_that_no_standby_has_is_not_answered_as_a_success() {
+    for (words, answer) in [
+        (say().query("insert alone"), "E(08007) Z(I)"),
+        (say().query("insert alone").query("insert b"), "E(08007) Z(I) C(INSERT) Z(I)"),
+        // Sync is what commits.
+        (say().run("insert alone").sync(), "1 2 C(INSERT) E(08007) Z(I)"),
+        (
+            say().query("begin").query("insert alone").query("commit"),
+            "C(BEGIN) Z(T) C(INSERT) Z(T) E(08007) Z(I)",
+        ),
+        (
+            say().run("begin").run("insert alone").run("commit").run("select 1").sync(),
+            "1 2 C(BEGIN) 1 2 C(INSERT) 1 2 E(08007) Z(I)",
+        ),
+        (
+            say().query("begin").query("insert alone").query("rollback"),
+            "C(BEGIN) Z(T) C(INSERT) Z(T) C(ROLLBACK) Z(I)",
+        ),
+    ] {
+        primary().each(|world| {
+            assert_eq!(world.ask(words.clone()), answer);
+            goes_on(world);
+        });
+    }
+    // Where Howdah promises nothing PostgreSQL's own words go through.
+    Setup::default().each(|world| {
+        assert_eq!(world.ask(say().query("insert alone")), "N(01000) C(INSERT) Z(I)");
+    });
+}
+
+#[test]
 fn a_request_in_flight_is_unknown() {
     for (words, answer) in [
         (say().query("insert a"), "E(08007) Z(I)"),

@@ -19,5 +19,6 @@ mod pipelines;
 mod property;
 mod routing;
 mod safety;
+mod tokens;
 mod wire;
 mod world;

@@ -32,9 +32,20 @@ impl Say {
         self
     }
 
-    /// Binds the unnamed portal, without parameters.
+    /// Binds the unnamed portal with an empty value.
     pub(crate) fn bind(self, name: &str) -> Self {
         self.bind_value(name, &[])
+    }
+
+    /// The same without any value, as a statement without parameters is bound.
+    pub(crate) fn bind_bare(mut self, name: &str) -> Self {
+        write::bind(&mut self.0, b"", name.as_bytes(), &[0, 0, 0, 0, 0, 0]).unwrap();
+        self
+    }
+
+    /// Parse, Bind without a value, Execute of the unnamed statement.
+    pub(crate) fn run_bare(self, text: &str) -> Self {
+        self.parse("", text).bind_bare("").execute()
     }
 
     /// Binds the unnamed portal with one value of any bytes.

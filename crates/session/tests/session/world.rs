@@ -12,7 +12,7 @@ use howdah_session::{
     Consistency, Fatal, Lost, Outputs, Plan, PoolMode, ReadPolicy, Registry, RouteMode, Routing, ServerSide,
     Session, SessionOptions, Shared, Signal, Tally, Tracked, Vars, WithoutReplica, context,
 };
-use howdah_topology::{Balance, Time};
+use howdah_topology::{Balance, NodeId, Time, Topology};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -147,6 +147,8 @@ pub(crate) struct World {
     pub(crate) committed: Vec<String>,
     /// What servers say is taken.
     pub(crate) servers_heard: bool,
+    /// What is known of the cluster.
+    pub(crate) topology: Option<Arc<Topology>>,
 }
 
 pub(crate) fn policy() -> ReadPolicy {
@@ -185,6 +187,7 @@ impl World {
             crashes: 0.0,
             committed: Vec::new(),
             servers_heard: true,
+            topology: None,
             setup,
         };
         for number in 0..world.setup.primaries + world.setup.replicas {
@@ -314,6 +317,13 @@ impl World {
     pub(crate) fn unheard(&mut self, client: usize) -> usize {
         let server = self.server_of(client).expect("a link");
         self.servers[server].backend.output.len()
+    }
+
+    /// The server is this node of the cluster, and had logged in at this moment.
+    pub(crate) fn is_node(&mut self, server: usize, node: NodeId, since: Time) {
+        let is_replica = self.servers[server].side.is_replica();
+        let side = ServerSide::new(&self.shared.tracked, reported(), is_replica);
+        self.servers[server].side = side.with_node(Some(node), since);
     }
 
     /// Where a client without a server would go with this input.
@@ -462,7 +472,7 @@ impl World {
         if client.waiting.is_some() {
             return;
         }
-        match client.take_in(&self.shared) {
+        match client.take_in(&self.shared, self.topology.as_deref()) {
             Ok(Plan::NeedMore) => {}
             Ok(Plan::Ignore { .. }) => client.look = true,
             Ok(Plan::Terminate) => client.end = Some(End::Terminated),
@@ -495,10 +505,12 @@ impl World {
         let server = &mut self.servers[link.server];
         let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
         let out = Outputs { to_server: &mut to_server, to_client: &mut to_client };
-        let turn = match client.session.from_client(&mut server.side, &self.shared, &client.input, out) {
-            Ok(turn) => turn,
-            Err(fatal) => return self.end(number, End::Fatal(fatal)),
-        };
+        let look = || self.topology.clone();
+        let turn =
+            match client.session.from_client(&mut server.side, (&self.shared, &look), &client.input, out) {
+                Ok(turn) => turn,
+                Err(fatal) => return self.end(number, End::Fatal(fatal)),
+            };
         let bytes = if to_server.is_empty() { &client.input[turn.pass.clone()] } else { &to_server[..] };
         assert!(to_server.is_empty() || turn.pass.is_empty(), "the range would be lost");
         server.pipe.extend(bytes);
@@ -616,15 +628,20 @@ impl World {
 
 impl Client {
     /// `intake.rs`.
-    fn take_in(&mut self, shared: &Shared) -> Result<Plan, Fatal> {
+    fn take_in(&mut self, shared: &Shared, topology: Option<&Topology>) -> Result<Plan, Fatal> {
         let mut at = self.session.drop_rest(&self.input);
         let input = std::mem::take(&mut self.input);
-        let plan = self.look_at(shared, &input, &mut at);
+        let plan = self.look_at((shared, topology), &input, &mut at);
         self.input = input[at..].to_vec();
         plan
     }
 
-    fn look_at(&mut self, shared: &Shared, input: &[u8], at: &mut usize) -> Result<Plan, Fatal> {
+    fn look_at(
+        &mut self,
+        (shared, topology): (&Shared, Option<&Topology>),
+        input: &[u8],
+        at: &mut usize,
+    ) -> Result<Plan, Fatal> {
         if self.session.is_local() {
             let turn = self.session.answer_locally(shared, &input[*at..], &mut self.seen)?;
             *at += turn.consumed;
@@ -640,6 +657,12 @@ impl Client {
             return Ok(Plan::Ignore { bytes: 0 });
         }
         let plan = self.session.plan(shared, &input[*at..])?;
+        if let (Plan::Sets { batch }, Some(topology)) = (plan, topology) {
+            let batch = &input[*at..*at + batch];
+            let answered = self.session.answer_sets(shared, topology, batch, &mut self.seen);
+            *at += if answered { batch.len() } else { 0 };
+            return Ok(if answered { Plan::Ignore { bytes: 0 } } else { Plan::Primary });
+        }
         if let Plan::Ignore { bytes } = plan {
             self.session.ignore(bytes);
             *at += self.session.drop_rest(&input[*at..]);

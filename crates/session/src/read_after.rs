@@ -1,0 +1,123 @@
+//! `howdah.read_after`: the token that the session's reads have to be behind, with the life of a setting of PostgreSQL
+//! (manual, SET: undone with its transaction, LOCAL until its end), and what is said of one that cannot be had.
+//! Next: `own.rs`, where it is set while there is a server, and `sets.rs`, where there is none.
+
+use howdah_classifier::Value;
+use howdah_topology::{Token, TokenFault};
+
+/// A new value of the setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Change {
+    /// Until the end of the transaction only.
+    pub(crate) local: bool,
+    /// `None`: reads have to be behind nothing in particular.
+    pub(crate) token: Option<Token>,
+}
+
+/// What the open transaction has changed.
+#[derive(Debug, Default)]
+struct Open {
+    session: Option<Option<Token>>,
+    local: Option<Option<Token>>,
+}
+
+/// The setting of one session.
+#[derive(Debug, Default)]
+pub(crate) struct ReadAfter {
+    session: Option<Token>,
+    open: Option<Box<Open>>,
+}
+
+impl ReadAfter {
+    /// The value in force.
+    pub(crate) fn token(&self) -> Option<Token> {
+        let open = self.open.as_ref().and_then(|open| open.local.or(open.session));
+        open.unwrap_or(self.session)
+    }
+
+    /// A statement has set it; `open` says that its transaction goes on.
+    pub(crate) fn change(&mut self, change: Change, open: bool) {
+        match (open, change.local) {
+            (true, true) => self.open.get_or_insert_default().local = Some(change.token),
+            (true, false) => {
+                **self.open.get_or_insert_default() = Open { session: Some(change.token), local: None };
+            }
+            (false, false) => self.session = change.token,
+            // Without a transaction block SET LOCAL has no effect.
+            (false, true) => {}
+        }
+    }
+
+    /// The transaction has ended. `ROLLBACK TO SAVEPOINT` does not come here: what was set behind the savepoint stays
+    /// until the transaction ends.
+    pub(crate) fn ended(&mut self, committed: bool) {
+        if let Some(open) = self.open.take().filter(|_| committed) {
+            self.session = open.session.unwrap_or(self.session);
+        }
+    }
+}
+
+/// An SQLSTATE and a sentence for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The token that a value is.
+pub(crate) fn read(value: &Value) -> Result<Option<Token>, Refusal> {
+    let unreadable =
+        |why: String| Refusal::new("22023", format!("invalid value for howdah.read_after: {why}"));
+    match value {
+        Value::Default => Ok(None),
+        Value::Text(text) => {
+            text.parse().map(Some).map_err(|error: howdah_topology::TokenError| unreadable(error.to_string()))
+        }
+        Value::Unreadable => Err(unreadable("it is to be a plain string in single quotes".to_owned())),
+    }
+}
+
+/// What is said of a token that nobody here can be shown to be behind.
+///
+/// A position beyond the fork is refused and not read on the primary: what was written there is lost, or was never
+/// acknowledged and so is owed to nobody, and a position cannot tell which. A read without it would be wrong in the
+/// first case, and where acknowledged commits are synchronous only tokens of a primary's last moments are refused.
+pub(crate) fn fault(token: &Token, fault: TokenFault) -> Refusal {
+    let timeline = token.timeline;
+    match fault {
+        TokenFault::Ahead => Refusal::new(
+            "57P03",
+            format!(
+                "howdah.read_after is of timeline {timeline}, and no primary that has it is known here yet"
+            ),
+        ),
+        TokenFault::Foreign { here } => Refusal::new(
+            "22023",
+            format!(
+                "howdah.read_after is of another cluster: its system identifier is {}, here it is {here}",
+                token.system_id
+            ),
+        ),
+        TokenFault::Lost { left_at } => Refusal::new(
+            "55000",
+            format!(
+                "howdah.read_after is at {} of timeline {timeline}, which the present primary left at {left_at}: what \
+                 was written in between is lost or was never acknowledged; RESET howdah.read_after to read what is there",
+                token.lsn
+            ),
+        ),
+        TokenFault::Elsewhere => Refusal::new(
+            "55000",
+            format!(
+                "howdah.read_after is of timeline {timeline}, which is no part of the present primary's history; RESET \
+                 howdah.read_after to read what is there"
+            ),
+        ),
+    }
+}
