@@ -3,8 +3,10 @@
 // A failed expectation is a failed test, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod acknowledgements;
 mod auth;
 mod cancel;
+mod causal;
 mod copy;
 mod drivers;
 mod hostile;
