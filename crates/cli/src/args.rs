@@ -73,6 +73,13 @@ pub(crate) enum Command {
         /// The text.
         sql: String,
     },
+    /// Ask every node of every cluster, and say of each thing that Howdah needs whether it is there.
+    Doctor {
+        /// `pgbouncer.ini` or `howdah.toml`.
+        file: PathBuf,
+    },
+    /// Print the SQL of the role that Howdah's own connections need.
+    SetupSql(crate::doctor::SetupOptions),
     /// Show everything on this machine: a cluster, the example program, a failover, a return.
     Demo(crate::demo::Options),
     /// Show nodes, pools and traffic of a running Howdah, live.

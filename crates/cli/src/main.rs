@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod classify;
 mod demo;
+mod doctor;
 mod logs;
 mod rejoin;
 mod run;
@@ -33,6 +34,8 @@ fn dispatch(args: Args) -> ExitCode {
         Some(Command::Convert { file }) => check::convert(&file),
         Some(Command::Classify { jsonl, sql }) => classify::classify(jsonl, sql.as_deref()),
         Some(Command::Explain { sql }) => classify::explain(&sql),
+        Some(Command::Doctor { file }) => doctor::doctor(&file),
+        Some(Command::SetupSql(options)) => doctor::setup_sql(&options),
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Top(options)) => top::run(&options),
         Some(Command::Rejoin(options)) => rejoin::run(&options),

@@ -127,15 +127,6 @@ pub(crate) async fn sample<A: Ask>(
         let mut memory = link.memory();
         let sample = sample::read(&node, &replication, &mut memory).map_err(refused)?;
         let known = memory.history(sample.timeline).is_some();
-        if link.managed
-            && let Some(name) = memory.strange_name(link.config.application_name.as_deref())
-        {
-            tracing::warn!(
-                node = %link.config.name,
-                "streams under the application_name {name:?} and not {:?}: it cannot be a synchronous standby",
-                link.config.application_name
-            );
-        }
         (sample, known)
     };
     if !known {

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_failover::{Action, ActionError, ActionId, Done, Event, Path, ProbeFailure, Sample};
+use howdah_topology::Mode;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::actions;
 use crate::ask::{self, Ask as _, AskError, Line};
+use crate::checks;
 use crate::clock::Clock;
 use crate::link::{NodeLink, Timed};
 
@@ -29,6 +31,8 @@ pub(crate) struct Control {
     line: Option<Line>,
     /// Whether the vote was taken in this session and not given back.
     votes: bool,
+    /// Whether it is looked at what `manage` demands.
+    checks: bool,
 }
 
 impl Control {
@@ -36,9 +40,10 @@ impl Control {
         link: Arc<NodeLink>,
         all: Arc<[Arc<NodeLink>]>,
         clock: Clock,
-        events: mpsc::Sender<Event>,
+        (events, mode): (mpsc::Sender<Event>, Mode),
     ) -> Self {
-        Self { link, all, clock, events, line: None, votes: false }
+        let checks = mode == Mode::Manage;
+        Self { link, all, clock, events, line: None, votes: false, checks }
     }
 
     /// Carries out orders until there is nobody left to give any.
@@ -82,7 +87,14 @@ impl Control {
         }
         let Some(line) = &mut self.line else { return Err(ProbeFailure::Eof) };
         let error = match ask::sample(line, &self.link, None, deadline).await {
-            Ok((_, sample)) => return Ok(sample),
+            Ok((_, mut sample)) => {
+                if self.checks && !self.votes {
+                    // No answer is no obstacle: it is asked again with the next probe.
+                    drop(checks::refresh(line, &self.link, &self.all, deadline).await);
+                    sample.checks = self.link.memory().checks.as_ref().map(|(checks, _)| checks.clone());
+                }
+                return Ok(sample);
+            }
             Err(error) => error,
         };
         match &error {

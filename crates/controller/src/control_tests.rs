@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use howdah_failover::{Action, ActionError, ActionId, Done, Event, Order, Path, ProbeFailure};
 use howdah_testkit::{Cluster, DEFAULT_DEADLINE};
-use howdah_topology::NodeId;
+use howdah_topology::{Mode, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -29,7 +29,8 @@ impl Orders {
         let (link, orders) = NodeLink::new(&config, NodeId(0), at, reports).unwrap();
         let link = Arc::new(link);
         let (sender, events) = mpsc::channel(8);
-        let control = Control::new(Arc::clone(&link), [Arc::clone(&link)].into(), Clock::new(), sender);
+        let control =
+            Control::new(Arc::clone(&link), [Arc::clone(&link)].into(), Clock::new(), (sender, Mode::Manage));
         tokio::spawn(control.run(orders));
         Self { link, events, next: 0 }
     }

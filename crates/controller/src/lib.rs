@@ -13,14 +13,17 @@
 
 mod actions;
 mod ask;
+mod checks;
 mod clock;
 mod config;
 mod connect;
 mod conninfo;
 mod control;
+mod doctor;
 mod execute;
 mod freshness;
 mod handle;
+mod hba;
 mod journal;
 mod link;
 mod names;
@@ -32,9 +35,13 @@ mod setup_sql;
 #[cfg(test)]
 mod actions_tests;
 #[cfg(test)]
+mod checks_tests;
+#[cfg(test)]
 mod conninfo_tests;
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod hba_tests;
 #[cfg(test)]
 mod patroni_tests;
 #[cfg(test)]
@@ -42,8 +49,10 @@ mod sample_tests;
 #[cfg(test)]
 mod setup_sql_tests;
 
+pub use checks::{Finding, Verdict};
 pub use clock::Clock;
 pub use config::{ControllerConfig, NodeConfig, RestAddress};
+pub use doctor::{Diagnosis, examine};
 pub use handle::{CommandError, ControllerHandle};
 pub use howdah_failover::{Command, Report};
 pub use run::Controller;

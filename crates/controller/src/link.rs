@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use howdah_failover::{ActionError, Order};
-use howdah_topology::{Mode, NodeId};
+use howdah_topology::NodeId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -33,10 +33,10 @@ pub(crate) struct NodeLink {
     pub(crate) config: NodeConfig,
     pub(crate) target: Target,
     pub(crate) control: mpsc::Sender<Timed>,
-    /// Howdah promotes here, so it matters under which name the node streams.
-    pub(crate) managed: bool,
     pool: Pool,
     memory: Mutex<Memory>,
+    /// When it was made.
+    pub(crate) since: Instant,
 }
 
 impl NodeLink {
@@ -62,8 +62,8 @@ impl NodeLink {
             .runtime(Runtime::Tokio1)
             .build()?;
         let (control, orders) = mpsc::channel(ORDERS_WAITING);
-        let managed = settings.mode == Mode::Manage;
-        Ok((Self { id, config, target, control, managed, pool, memory: Mutex::default() }, orders))
+        let (memory, since) = (Mutex::default(), Instant::now());
+        Ok((Self { id, config, target, control, pool, memory, since }, orders))
     }
 
     /// What is remembered of the node.

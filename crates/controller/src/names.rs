@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use howdah_failover::Report;
+use howdah_failover::{Report, UNNAMED};
 use howdah_topology::NodeId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,9 +19,6 @@ use crate::sample::Fields;
 
 /// Rounds in which nodes that do not answer at once are asked again, one probe interval apart.
 const ROUNDS: usize = 2;
-
-/// The name that a WAL receiver has when nobody gave it one.
-const UNNAMED: &str = "walreceiver";
 
 /// Fills in every node's `application_name`.
 pub(crate) async fn learn(config: &mut ControllerConfig, reports: &mpsc::Sender<(NodeId, Report)>) {
@@ -39,17 +36,15 @@ pub(crate) async fn learn(config: &mut ControllerConfig, reports: &mpsc::Sender<
             config.nodes[i].application_name = name;
         }
     }
-    fall_back(config);
+    keep_distinct(config);
 }
 
-/// A node without a name of its own, or with one that another has too, goes by its name in the settings.
-fn fall_back(config: &mut ControllerConfig) {
+/// What is no name of its own is forgotten: the node goes by its name in the settings until the machine learns more.
+fn keep_distinct(config: &mut ControllerConfig) {
     let mut seen = HashSet::new();
     for node in &mut config.nodes {
-        let name = node.application_name.take().filter(|name| name != UNNAMED && !seen.contains(name));
-        let name = name.unwrap_or_else(|| node.name.clone());
-        seen.insert(name.clone());
-        node.application_name = Some(name);
+        node.application_name =
+            node.application_name.take().filter(|name| name != UNNAMED && seen.insert(name.clone()));
     }
 }
 

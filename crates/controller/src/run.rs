@@ -126,8 +126,12 @@ impl Runner {
         let links: Arc<[Arc<NodeLink>]> = links.into();
         let mut tasks = JoinSet::new();
         for (link, orders) in links.iter().zip(orders) {
-            let control =
-                Control::new(Arc::clone(link), Arc::clone(&links), shared.clock, event_sender.clone());
+            let control = Control::new(
+                Arc::clone(link),
+                Arc::clone(&links),
+                shared.clock,
+                (event_sender.clone(), config.mode),
+            );
             tasks.spawn(control.run(orders));
         }
         let sampler = Sampler {
@@ -236,13 +240,14 @@ async fn sleep_or_never(until: Option<Instant>) {
 }
 
 /// The machine's view of the settings.
-fn spec(config: &ControllerConfig) -> ClusterSpec {
+pub(crate) fn spec(config: &ControllerConfig) -> ClusterSpec {
     let nodes = config
         .nodes
         .iter()
         .map(|node| NodeSpec {
             name: node.name.clone(),
             application_name: node.application_name.clone().unwrap_or_else(|| node.name.clone()),
+            named: node.application_name.is_some(),
             host: node.host.clone(),
             port: node.port,
             priority: node.priority,

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
-use howdah_failover::{Attached, Receiver, Sample, StreamState, SyncNames, TimelineStart, VOTE_KEY};
+use howdah_failover::{
+    Attached, Checks, Receiver, Sample, StreamState, SyncNames, TimelineStart, UNNAMED, VOTE_KEY,
+};
 use howdah_topology::{Lsn, SyncState};
+use tokio::time::Instant;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 /// `wal_retrieve_retry_interval` under Howdah's care (FAILOVER_PROTOCOL.md §1).
@@ -87,8 +90,10 @@ pub(crate) struct Memory {
     pub(crate) version: u32,
     /// The `application_name` under which the node streams, or would.
     pub(crate) application_name: Option<String>,
-    /// The name that was last complained of.
-    complained: Option<String>,
+    /// The role in its `primary_conninfo`.
+    pub(crate) replicates_as: Option<String>,
+    /// What was found of what `manage` demands, and when.
+    pub(crate) checks: Option<(Checks, Instant)>,
 }
 
 impl Memory {
@@ -103,13 +108,6 @@ impl Memory {
     /// The greater of `control` and the timeline that the receiver last named.
     pub(crate) fn timeline_at_least(&self, control: u32) -> u32 {
         self.timeline.max(control)
-    }
-
-    /// The name under which the node streams, when it is not `expected` and was not complained of yet: such a node is
-    /// in nobody's list of names.
-    pub(crate) fn strange_name(&mut self, expected: Option<&str>) -> Option<String> {
-        let name = self.application_name.clone().filter(|name| Some(name.as_str()) != expected)?;
-        (self.complained.replace(name.clone()).as_ref() != Some(&name)).then_some(name)
     }
 
     pub(crate) fn keep_history(&mut self, timeline: u32, history: Vec<TimelineStart>) {
@@ -180,6 +178,7 @@ pub(crate) fn read(
     let timeline = timeline_of(&fields, in_recovery, memory).ok_or(SampleError("timeline"))?;
     let sync_names = fields.text("sync_names").unwrap_or_default();
     let flushed = fields.lsn("flushed");
+    let streams = fields.text("primary_conninfo").is_some_and(|conninfo| !conninfo.is_empty());
     Ok(Sample {
         in_recovery,
         system_id: fields.number("system_id").ok_or(SampleError("system_identifier"))?,
@@ -206,6 +205,8 @@ pub(crate) fn read(
         read_only: fields.text("read_only") == Some("on"),
         tuned: fields.text("retry_interval") == Some(RETRY_INTERVAL)
             && fields.text("receiver_timeout") == Some(RECEIVER_TIMEOUT),
+        streams_as: memory.application_name.clone().filter(|_| streams),
+        checks: memory.checks.as_ref().map(|(checks, _)| checks.clone()),
     })
 }
 
@@ -233,11 +234,11 @@ fn remember(fields: &Fields<'_>, memory: &mut Memory) {
     if conninfo.is_empty() {
         return;
     }
-    let name = crate::conninfo::Conninfo::parse(conninfo)
-        .ok()
-        .and_then(|c| c.get("application_name").map(str::to_owned));
-    let cluster_name = fields.text("cluster_name").filter(|name| !name.is_empty()).map(str::to_owned);
-    memory.application_name = name.or(cluster_name);
+    let Ok(conninfo) = crate::conninfo::Conninfo::parse(conninfo) else { return };
+    let name = conninfo.get("application_name");
+    let cluster_name = fields.text("cluster_name").filter(|name| !name.is_empty());
+    memory.application_name = Some(name.or(cluster_name).unwrap_or(UNNAMED).to_owned());
+    memory.replicates_as = conninfo.get("user").map(str::to_owned);
 }
 
 /// The rules of [`Sample::timeline`].

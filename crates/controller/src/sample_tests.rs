@@ -3,7 +3,7 @@
 use howdah_failover::TimelineStart;
 use howdah_topology::Lsn;
 
-use crate::sample::{Memory, end_of_records, parse_history};
+use crate::sample::{end_of_records, parse_history};
 
 #[test]
 fn history_gives_each_timeline_its_beginning() {
@@ -26,13 +26,4 @@ fn a_page_header_is_no_record() {
     assert_eq!(end_of_records(Lsn(page.0 + 56), Some(page)), Lsn(page.0 + 56));
     let inside = Lsn(page.0 + 100);
     assert_eq!(end_of_records(Lsn(inside.0 + 24), Some(inside)), Lsn(inside.0 + 24));
-}
-
-#[test]
-fn a_strange_name_is_told_once() {
-    let mut memory = Memory::default();
-    memory.application_name = Some("walreceiver".to_owned());
-    assert_eq!(memory.strange_name(Some("walreceiver")), None);
-    assert_eq!(memory.strange_name(Some("node1")).as_deref(), Some("walreceiver"));
-    assert_eq!(memory.strange_name(Some("node1")), None);
 }

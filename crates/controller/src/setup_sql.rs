@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use howdah_topology::Mode;
 
 /// First version in which `GRANT … ON PARAMETER` exists.
-const GRANT_ON_PARAMETER: u32 = 15;
-/// First version in which a role may be a member `WITH INHERIT` explicitly; before, it always inherits.
+pub(crate) const GRANT_ON_PARAMETER: u32 = 15;
+/// The oldest version that Howdah supports.
 const OLDEST: u32 = 13;
 
 /// What `manage` alters on a node (FAILOVER_PROTOCOL.md §§1, 2, 5).
@@ -23,15 +23,22 @@ pub(crate) const ALTERED_PARAMETERS: [&str; 6] = [
 ];
 
 /// Howdah's own settings, kept on every node by `ALTER SYSTEM`.
-pub(crate) const CUSTOM_PARAMETERS: [&str; 2] = ["howdah.fence", "howdah.members"];
+pub(crate) const CUSTOM_PARAMETERS: [&str; 3] = ["howdah.fence", "howdah.members", "howdah.switchover"];
 
 /// Functions whose use must be granted.
-const FUNCTIONS: [&str; 4] = [
+pub(crate) const FUNCTIONS: [&str; 4] = [
     "pg_promote(boolean, integer)",
     "pg_reload_conf()",
     "pg_wal_replay_resume()",
     "pg_read_file(text, bigint, bigint, boolean)",
 ];
+
+/// The function behind the view of the same name, by which it is seen whether the nodes let each other in.
+pub(crate) const HBA_RULES: &str = "pg_hba_file_rules()";
+
+/// Why `manage` needs a superuser on old versions.
+pub(crate) const NO_ALTER_SYSTEM: &str =
+    "before PostgreSQL 15 only a superuser may run ALTER SYSTEM, which failover = manage needs";
 
 /// The SQL that makes `role` and grants it what `mode` needs on PostgreSQL `major`; to be run once, on the primary,
 /// in database `postgres`. The password is left to the operator: no statement here holds one.
@@ -48,9 +55,7 @@ pub fn setup_sql(major: u32, mode: Mode, role: &str) -> String {
     }
     let superuser = mode == Mode::Manage && major < GRANT_ON_PARAMETER;
     if superuser {
-        sql.push_str(
-            "-- Before PostgreSQL 15 only a superuser may run ALTER SYSTEM, which failover = manage needs.\n",
-        );
+        let _ = writeln!(sql, "-- A superuser: {NO_ALTER_SYSTEM}.");
     }
     let attribute = if superuser { "SUPERUSER" } else { "NOSUPERUSER" };
     let _ = writeln!(sql, "CREATE ROLE {role} LOGIN {attribute} CONNECTION LIMIT 20;");
@@ -65,6 +70,8 @@ pub fn setup_sql(major: u32, mode: Mode, role: &str) -> String {
     for function in FUNCTIONS {
         let _ = writeln!(sql, "GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {role};");
     }
+    let _ = writeln!(sql, "GRANT SELECT ON pg_catalog.pg_hba_file_rules TO {role};");
+    let _ = writeln!(sql, "GRANT EXECUTE ON FUNCTION pg_catalog.{HBA_RULES} TO {role};");
     for parameter in ALTERED_PARAMETERS.iter().chain(&CUSTOM_PARAMETERS) {
         let _ = writeln!(sql, "GRANT ALTER SYSTEM ON PARAMETER {parameter} TO {role};");
     }

@@ -16,7 +16,7 @@ fn follow_only_looks() {
 fn before_15_manage_is_a_superuser_and_says_why() {
     for major in [13, 14] {
         let sql = setup_sql(major, Mode::Manage, "howdah");
-        assert!(sql.contains("LOGIN SUPERUSER") && sql.contains("-- Before PostgreSQL 15"), "{sql}");
+        assert!(sql.contains("LOGIN SUPERUSER") && sql.contains("before PostgreSQL 15"), "{sql}");
         assert!(!sql.contains("ON PARAMETER"), "{major} has no GRANT ON PARAMETER");
         assert!(setup_sql(major, Mode::Follow, "howdah").contains("NOSUPERUSER"));
     }
@@ -26,7 +26,13 @@ fn before_15_manage_is_a_superuser_and_says_why() {
 #[test]
 fn every_parameter_that_an_action_alters_is_granted() {
     let sql = setup_sql(18, Mode::Manage, "howdah");
-    for name in ["primary_conninfo", "synchronous_standby_names", "wal_receiver_timeout", "howdah.fence"] {
+    for name in [
+        "primary_conninfo",
+        "synchronous_standby_names",
+        "wal_receiver_timeout",
+        "howdah.fence",
+        "howdah.switchover",
+    ] {
         assert!(sql.contains(&format!("GRANT ALTER SYSTEM ON PARAMETER {name} TO howdah;")), "{name}: {sql}");
     }
 }

@@ -141,6 +141,10 @@ impl Machine {
         if self.spec.mode != Mode::Manage {
             return Some(format!("failover is {} here", self.spec.mode));
         }
+        if !self.in_care() {
+            let why = self.unmet();
+            return why.or_else(|| Some("the nodes were not all looked at yet".to_owned()));
+        }
         if !matches!(self.state, State::Follow | State::Upkeep | State::Suspect) {
             return Some(format!("this cluster is in {}", self.state.name()));
         }

@@ -93,7 +93,7 @@ impl Machine {
 
     /// Whether this machine promotes by itself now.
     fn automatic(&self) -> bool {
-        self.spec.mode == Mode::Manage && !self.maintenance && !self.too_many()
+        self.spec.mode == Mode::Manage && !self.maintenance && !self.too_many() && self.in_care()
     }
 
     /// Whether `max_failovers_per_hour` is reached.

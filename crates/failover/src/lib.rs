@@ -10,6 +10,7 @@
 pub mod action;
 pub mod advice;
 mod attempt;
+pub mod demands;
 mod elect;
 pub mod event;
 mod evidence;
@@ -50,6 +51,7 @@ mod stop_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};
 pub use advice::Advice;
+pub use demands::{Checks, UNNAMED, misnamed};
 pub use event::{Command, Event, Path, ProbeFailure, Report};
 pub use fault::Fault;
 pub use fence::FenceRecord;

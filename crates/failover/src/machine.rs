@@ -91,10 +91,16 @@ pub struct Machine {
     pub(crate) next_job: Time,
     pub(crate) backoff_until: Time,
     pub(crate) maintenance: bool,
+    /// Whether the cluster was found to have what `manage` demands.
+    pub(crate) accepted: bool,
     pub(crate) command: Option<Command>,
     pub(crate) sentence: String,
     /// Why the last command was refused.
     pub(crate) refused: Option<String>,
+    /// Since when the primary is seen dead and no failover can be begun.
+    pub(crate) refusing: Option<Time>,
+    /// That this is so of the present suspicion is in the records.
+    pub(crate) refusal_told: bool,
     pub(crate) records: Vec<FailoverRecord>,
     topology: Topology,
     topology_new: bool,
@@ -135,9 +141,12 @@ impl Machine {
             next_job: now,
             backoff_until: now,
             maintenance: false,
+            accepted: false,
             command: None,
             sentence: "the nodes are asked for the first time".to_owned(),
             refused: None,
+            refusing: None,
+            refusal_told: false,
             records: Vec::new(),
             topology,
             topology_new: true,
@@ -158,7 +167,9 @@ impl Machine {
         self.expire_probes();
         self.tasks.expire(self.now);
         self.note_results();
+        self.note_accepted();
         self.run();
+        self.note_refusal();
         self.order_probes();
         let version = self.topology.version;
         let mut fresh = view::build(self, version);

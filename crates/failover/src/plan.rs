@@ -22,7 +22,7 @@ const LONE: std::time::Duration = std::time::Duration::from_millis(1_500);
 impl Machine {
     /// The next change, if there is one.
     pub(crate) fn plan(&self) -> Option<Job> {
-        if self.spec.mode != Mode::Manage || self.maintenance {
+        if self.spec.mode != Mode::Manage || self.maintenance || !self.in_care() {
             return None;
         }
         let Some(primary) = self.upkeep_primary() else { return self.plan_undo_without_reign() };

@@ -96,6 +96,7 @@ impl Machine {
             reign.sample = sample.clone();
             self.note_primary(sent, &sample);
         }
+        self.learn_name(id, &sample);
         let (now, since) = (self.now, self.suspect_since);
         if let Some(node) = self.facts.node_mut(id) {
             node.take(now, sent, sample, since);

@@ -1,10 +1,16 @@
 //! The failovers as they went, and the sentence of each decision. Read next: [`crate::view`].
 
+use std::time::Duration;
+
 use howdah_topology::{FailoverOutcome, FailoverRecord, FailoverStep, Mode, NodeId};
 
 use crate::evidence::Evidence;
 use crate::machine::{MAX_RECORDS, Machine};
 use crate::rows::{Act, Guard, Row, State};
+
+/// So long a dead primary without a failover stays unwritten: the standbys are asked anew when a suspicion begins, and a
+/// vote that cannot be reached yet is no refusal.
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(1_000);
 
 impl Machine {
     /// A failover begins: what has led to it is its first step.
@@ -26,9 +32,7 @@ impl Machine {
             steps: vec![suspect],
             outcome: FailoverOutcome::Running,
         });
-        if self.records.len() > MAX_RECORDS {
-            self.records.remove(0);
-        }
+        self.trim_records();
     }
 
     /// A switchover begins.
@@ -90,9 +94,55 @@ impl Machine {
         };
         self.close_record(FailoverOutcome::CalledOff("a newer primary was found".to_owned()));
         self.records.push(record);
+        self.trim_records();
+    }
+
+    fn trim_records(&mut self) {
         if self.records.len() > MAX_RECORDS {
             self.records.remove(0);
         }
+    }
+
+    /// A primary that is dead, and no failover: that and the reason are in the records as well.
+    pub(crate) fn note_refusal(&mut self) {
+        let Some((dead, why)) = self.refused_failover() else {
+            self.refusing = None;
+            return;
+        };
+        let since = *self.refusing.get_or_insert(self.now);
+        if self.refusal_told || self.now.since(since) < REFUSAL_PATIENCE {
+            return;
+        }
+        self.refusal_told = true;
+        let started = self.suspect_since.unwrap_or(since);
+        let took_us = micros(self.now.since(started));
+        self.records.push(FailoverRecord {
+            started,
+            why: dead,
+            planned: false,
+            who: "automatic".to_owned(),
+            from: self.reign.as_ref().map(|r| r.node),
+            to: None,
+            epoch: None,
+            steps: vec![FailoverStep { name: State::Suspect.name(), took_us }],
+            outcome: FailoverOutcome::Refused(why),
+        });
+        self.trim_records();
+    }
+
+    /// What the evidence for a dead primary is, and why nobody is promoted all the same.
+    fn refused_failover(&self) -> Option<(String, String)> {
+        if self.spec.mode != Mode::Manage || self.state != State::Suspect {
+            return None;
+        }
+        let Evidence::Dead(dead) = self.evidence() else { return None };
+        Some((dead, self.no_failover()?))
+    }
+
+    /// Why no failover begins by itself now.
+    fn no_failover(&self) -> Option<String> {
+        let suspended = self.maintenance.then(|| "maintenance mode is on".to_owned());
+        suspended.or_else(|| self.refusal(None))
     }
 
     /// The sentence of a row that is being taken, with what it rests on.
@@ -142,10 +192,7 @@ impl Machine {
             Evidence::Alive(why) | Evidence::Wanting(why) => return why,
             Evidence::Dead(why) => why,
         };
-        if self.maintenance {
-            return format!("{evidence}; maintenance mode is on");
-        }
-        match self.refusal(None) {
+        match self.no_failover() {
             Some(why) => format!("{evidence}; no failover: {why}"),
             None => evidence,
         }
@@ -170,6 +217,6 @@ impl Machine {
     }
 }
 
-fn micros(d: std::time::Duration) -> u64 {
+fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }

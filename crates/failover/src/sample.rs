@@ -7,6 +7,7 @@ pub use howdah_topology::TimelineStart;
 
 use howdah_topology::Lsn;
 
+use crate::demands::Checks;
 use crate::fence::FenceRecord;
 use crate::members::{Members, SyncNames};
 
@@ -110,6 +111,11 @@ pub struct Sample {
     /// `wal_retrieve_retry_interval` and `wal_receiver_timeout` have Howdah's values
     /// (FAILOVER_PROTOCOL.md §1).
     pub tuned: bool,
+    /// The `application_name` of its `primary_conninfo`, else its `cluster_name`, else [`crate::UNNAMED`]; `None` where it
+    /// has no `primary_conninfo`, or a fence has emptied it.
+    pub streams_as: Option<String>,
+    /// What was found of what `manage` demands; `None`: not looked at yet.
+    pub checks: Option<Checks>,
 }
 
 impl Sample {

@@ -11,6 +11,8 @@ pub struct NodeSpec {
     pub name: String,
     /// The `application_name` with which it streams: its name in `synchronous_standby_names`; unique.
     pub application_name: String,
+    /// That name is the settings' or was seen on the node; else the node is known by the first that it shows.
+    pub named: bool,
     /// Host name or address by which Howdah and the other nodes reach it.
     pub host: String,
     /// Port.
@@ -30,6 +32,7 @@ impl NodeSpec {
         NodeSpec {
             name: name.to_owned(),
             application_name: name.to_owned(),
+            named: true,
             host: host.to_owned(),
             port,
             priority: 100,

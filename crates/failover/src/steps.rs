@@ -24,7 +24,7 @@ impl Machine {
             Act::Adopt => self.adopt(),
             Act::Suspect => self.suspect(),
             Act::LookAnew => self.look_anew(),
-            Act::Release => self.suspect_since = None,
+            Act::Release => self.release(),
             Act::BeginAttempt => self.begin_attempt(),
             Act::BeginSwitchover => self.begin_switchover(),
             Act::StopPrimary => self.stop_primary(),
@@ -96,7 +96,7 @@ impl Machine {
         self.reign = Some(Reign { node: id, epoch, sample: sample.clone(), elected_at: None });
         self.epoch = Some(epoch);
         self.enthroned = self.now;
-        self.suspect_since = None;
+        self.release();
         self.command = None;
         self.facts.freshness.enter(Some(epoch));
         self.facts.primary_reached = sample.position();
@@ -113,6 +113,12 @@ impl Machine {
         for node in &mut self.facts.nodes {
             node.suspect(self.now);
         }
+    }
+
+    /// The suspicion is over.
+    fn release(&mut self) {
+        self.suspect_since = None;
+        self.refusal_told = false;
     }
 
     /// Forgets who was published; the epoch is kept.

@@ -38,7 +38,15 @@ pub(crate) fn build(m: &Machine, version: u64) -> Topology {
         gate: gate(m),
         lease_until: lease(m),
         maintenance: m.maintenance,
-        decision: m.sentence.clone(),
+        decision: decision(m),
+    }
+}
+
+/// The sentence of the last decision, and that `manage` is refused, while it is.
+fn decision(m: &Machine) -> String {
+    match m.unmet().filter(|_| m.attempt.is_none()) {
+        Some(why) => format!("{}; {why}", m.sentence),
+        None => m.sentence.clone(),
     }
 }
 
@@ -88,7 +96,10 @@ fn node(m: &Machine, id: NodeId, spec: &NodeSpec) -> Node {
 fn seen(m: &Machine, facts: &NodeFacts, spec: &NodeSpec, node: &mut Node) {
     let id = node.id;
     node.state = state(m, id, facts);
-    let Some(sample) = latest(m, id, facts) else { return };
+    let Some(sample) = latest(m, id, facts) else {
+        node.note = demands(m, id, facts);
+        return;
+    };
     node.role = if sample.in_recovery { Role::Replica } else { Role::Primary };
     node.timeline = Some(sample.timeline);
     node.insert_lsn = sample.inserted;
@@ -100,6 +111,9 @@ fn seen(m: &Machine, facts: &NodeFacts, spec: &NodeSpec, node: &mut Node) {
     node.seen_at = Some(facts.answered);
     replication(m, id, spec, node);
     node.note = note(m, id, sample, node.state);
+    if node.note.is_empty() {
+        node.note = demands(m, id, facts);
+    }
 }
 
 /// What a node said last. Of the node that was just promoted that is what it said when it was found to be out of
@@ -185,6 +199,20 @@ fn note(m: &Machine, id: NodeId, sample: &Sample, state: NodeState) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// What is lacking for `manage` on this node, or, on the primary, at all; else what an operator should know.
+fn demands(m: &Machine, id: NodeId, facts: &NodeFacts) -> String {
+    if m.spec.mode != Mode::Manage {
+        return String::new();
+    }
+    let own = m.lack_of(id, facts).map(|lack| match m.accepted {
+        true => lack,
+        false => format!("failover = manage is refused: {lack}"),
+    });
+    let whole = || m.unmet().filter(|_| m.reign.as_ref().is_some_and(|r| r.node == id));
+    let warning = || facts.sample.as_ref()?.checks.as_ref()?.warnings.first().cloned();
+    own.or_else(whole).or_else(warning).unwrap_or_default()
 }
 
 /// A hung postmaster: the standing connection answers and a fresh one does not.

@@ -15,6 +15,18 @@ use crate::pools::{PoolKey, WaitError};
 
 /// Starts to watch a cluster.
 pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
+    let (name, holds) = (cluster.name.clone(), AtomicBool::new(false));
+    Cluster { name, handle: Controller::spawn(controller_config(cluster), clock), holds }
+}
+
+/// Asks every node of a cluster once, and says of everything that `failover = manage` demands whether it is there
+/// (FAILOVER_PROTOCOL.md §1). For `howdah doctor`.
+pub async fn examine(cluster: &howdah_config::Cluster) -> Vec<howdah_controller::Diagnosis> {
+    howdah_controller::examine(controller_config(cluster)).await
+}
+
+/// What the controller is told.
+fn controller_config(cluster: &howdah_config::Cluster) -> ControllerConfig {
     let nodes = cluster
         .nodes
         .iter()
@@ -35,11 +47,7 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     let mut config = ControllerConfig::new(&cluster.name, nodes, &user);
     config.password = cluster.password.as_ref().map(|password| password.expose().to_owned());
     config.dbname = cluster.dbname.clone();
-    config.mode = match cluster.failover {
-        howdah_config::Failover::Manage => Mode::Manage,
-        howdah_config::Failover::Follow => Mode::Follow,
-        howdah_config::Failover::Off => Mode::Off,
-    };
+    config.mode = mode_of(cluster.failover);
     config.probe_interval = cluster.probe_interval;
     config.probe_timeout = cluster.probe_timeout;
     config.restart_grace = cluster.restart_grace;
@@ -50,8 +58,21 @@ pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
     config.bootstrap = cluster.bootstrap;
     config.patroni = patroni(cluster);
     config.max_failovers_per_hour = cluster.max_failovers_per_hour;
-    let (name, holds) = (cluster.name.clone(), AtomicBool::new(false));
-    Cluster { name, handle: Controller::spawn(config, clock), holds }
+    config
+}
+
+fn mode_of(failover: howdah_config::Failover) -> Mode {
+    match failover {
+        howdah_config::Failover::Manage => Mode::Manage,
+        howdah_config::Failover::Follow => Mode::Follow,
+        howdah_config::Failover::Off => Mode::Off,
+    }
+}
+
+/// The SQL of the role that Howdah's own connections need on this version. For `howdah setup-sql`.
+#[must_use]
+pub fn setup_sql(major: u32, failover: howdah_config::Failover, role: &str) -> String {
+    howdah_controller::setup_sql(major, mode_of(failover), role)
 }
 
 /// Where Patroni answers.

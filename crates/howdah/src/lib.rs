@@ -36,10 +36,12 @@ mod server;
 mod stats;
 
 pub use builder::{Builder, Howdah};
+pub use cluster::{examine, setup_sql};
 pub use error::StartError;
 pub use handle::{Handle, Pipe, PipeError};
 
 pub use howdah_config as config;
+pub use howdah_controller::{Diagnosis, Finding, Verdict};
 // What the program beside a node (`howdah rejoin --supervise`) reads of the machine's writing.
 pub use howdah_failover::stop::SUPERVISOR;
 pub use howdah_failover::{FenceRecord, StopOrder};

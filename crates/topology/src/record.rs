@@ -21,6 +21,8 @@ pub enum FailoverOutcome {
     CalledOff(String),
     /// It stopped and a person must look; why.
     Halted(String),
+    /// The primary was found dead and no failover was begun; why.
+    Refused(String),
 }
 
 impl fmt::Display for FailoverOutcome {
@@ -31,6 +33,7 @@ impl fmt::Display for FailoverOutcome {
             FailoverOutcome::Adopted => f.write_str("adopted"),
             FailoverOutcome::CalledOff(why) => write!(f, "called off: {why}"),
             FailoverOutcome::Halted(why) => write!(f, "halted: {why}"),
+            FailoverOutcome::Refused(why) => write!(f, "refused: {why}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Lets a standby stream from another node.
 
-use howdah_failover::{ActionError, Done, FenceRecord};
+use howdah_failover::{ActionError, Done, FenceRecord, UNNAMED};
 use howdah_topology::NodeId;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -26,12 +26,20 @@ pub(crate) async fn repoint<A: Ask>(
     conninfo.remove("hostaddr");
     conninfo.set("host", &upstream.config.host);
     conninfo.set("port", &upstream.config.port.to_string());
-    if let Some(name) = &link.config.application_name {
-        conninfo.set("application_name", name);
-    }
+    name_receiver(&mut conninfo, link);
     prepare_slot(on, link, upstream, deadline).await?;
     settings::alter(on, "primary_conninfo", &conninfo.to_string(), deadline).await?;
     Ok(Done::Written)
+}
+
+/// Under which name the node streams: the one of the settings; else its own, unless it has none.
+fn name_receiver(conninfo: &mut Conninfo, link: &NodeLink) {
+    let own = conninfo.get("application_name").filter(|name| *name != UNNAMED);
+    match (&link.config.application_name, own) {
+        (Some(name), _) => conninfo.set("application_name", name),
+        (None, Some(_)) => {}
+        (None, None) => conninfo.set("application_name", &link.config.name),
+    }
 }
 
 /// The node's present `primary_conninfo`, or the one that its fence record keeps.

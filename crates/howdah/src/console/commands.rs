@@ -172,6 +172,7 @@ pub(super) async fn change_primary(
     match outcome() {
         FailoverOutcome::CalledOff(why) => Err(ActionError::Refused(format!("{verb} was called off: {why}"))),
         FailoverOutcome::Halted(why) => Err(ActionError::Refused(format!("{verb} has halted: {why}"))),
+        FailoverOutcome::Refused(why) => Err(ActionError::Refused(why)),
         FailoverOutcome::Running | FailoverOutcome::Promoted | FailoverOutcome::Adopted => Ok(()),
     }
 }

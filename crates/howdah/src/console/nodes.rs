@@ -163,6 +163,7 @@ fn failover_row(topology: &Topology, record: &FailoverRecord, moments: &Moments)
         FailoverOutcome::Promoted | FailoverOutcome::Adopted => ("done", None),
         FailoverOutcome::CalledOff(why) => ("called off", Some(why)),
         FailoverOutcome::Halted(why) => ("halted", Some(why)),
+        FailoverOutcome::Refused(why) => ("refused", Some(why)),
     };
     let followed = record.outcome == FailoverOutcome::Adopted;
     let step =

@@ -1,0 +1,12 @@
+//! The machine against servers that do at once what they are told: what it orders, what it shows, what it refuses.
+//!
+//! What faults do to it is for `failover-sim`; here is one situation at a time, and its sentence.
+//!
+//! - `bench.rs`: the servers and the clock.
+//! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
+
+// The helpers of a test may panic as the test itself may.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod demands;
