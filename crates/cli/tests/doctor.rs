@@ -19,7 +19,7 @@ fn nodes_that_do_not_answer_are_lacking() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("howdah.ini");
     // Port 1 of the loopback: nobody listens there.
-    let ini = "[clusters]\nmain = nodes=a@127.0.0.1:1,b@127.0.0.1:1 failover=manage\n\
+    let ini = "[clusters]\nmain = nodes=a@127.0.0.1:1,b@127.0.0.2:1 user=postgres failover=manage\n\
                [databases]\napp = cluster=main\n[pgbouncer]\nlisten_port = 0\nauth_type = trust\n";
     std::fs::write(&file, ini).unwrap();
     let output = howdah(&["doctor", file.to_str().unwrap()]);

@@ -37,6 +37,9 @@ const EVENTS_WAITING: usize = 1024;
 /// after it (FAILOVER.md §2), and each millisecond after that is part of the outage.
 const SUSPECT_INTERVAL: Duration = Duration::from_millis(15);
 
+/// The longest that a shutdown waits for what is put back on the nodes.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
 /// The longest that a shutdown waits for control sessions to end.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -168,6 +171,7 @@ impl Runner {
                 () = sleep_or_never(wake) => self.take(Event::Tick),
             }
         }
+        self.let_go().await;
         self.end().await;
     }
 
@@ -217,6 +221,23 @@ impl Runner {
         match result {
             Ok(_) => tracing::debug!(order = id.0, %node, ?took, ?action, "done"),
             Err(error) => tracing::warn!(order = id.0, %node, ?took, ?action, %error, "not done"),
+        }
+    }
+
+    /// What was changed for as long as we watch is put back, and a failover under way comes to its end, if that is soon.
+    async fn let_go(&mut self) {
+        let limit = Instant::now() + RELEASE_LIMIT;
+        self.take(Event::LettingGo);
+        while !self.machine.has_let_go() {
+            if Instant::now() >= limit {
+                tracing::warn!("not everything could be put back in time; the next Howdah does it");
+                return;
+            }
+            let wake = self.machine.poll_timeout().map(|at| Instant::from_std(self.shared.clock.instant(at)));
+            tokio::select! {
+                Some(event) = self.events.recv() => self.take(event),
+                () = tokio::time::sleep_until(wake.map_or(limit, |at| at.min(limit))) => self.take(Event::Tick),
+            }
         }
     }
 

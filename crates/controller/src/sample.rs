@@ -52,6 +52,7 @@ SELECT r AS in_recovery,
        EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'howdah_supervisor') AS supervised,
        coalesce(current_setting('howdah.switchover', true), '') <> '' AS stop_ordered,
        current_setting('default_transaction_read_only') AS read_only,
+       coalesce(current_setting('howdah.tuned', true), '') <> '' AS times_kept,
        current_setting('wal_retrieve_retry_interval') AS retry_interval,
        current_setting('wal_receiver_timeout') AS receiver_timeout
 FROM (SELECT pg_is_in_recovery() AS r) node LEFT JOIN pg_stat_wal_receiver w ON true;
@@ -205,6 +206,7 @@ pub(crate) fn read(
         read_only: fields.text("read_only") == Some("on"),
         tuned: fields.text("retry_interval") == Some(RETRY_INTERVAL)
             && fields.text("receiver_timeout") == Some(RECEIVER_TIMEOUT),
+        times_kept: fields.flag("times_kept"),
         streams_as: memory.application_name.clone().filter(|_| streams),
         checks: memory.checks.as_ref().map(|(checks, _)| checks.clone()),
     })

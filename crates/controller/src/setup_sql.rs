@@ -23,7 +23,8 @@ pub(crate) const ALTERED_PARAMETERS: [&str; 6] = [
 ];
 
 /// Howdah's own settings, kept on every node by `ALTER SYSTEM`.
-pub(crate) const CUSTOM_PARAMETERS: [&str; 3] = ["howdah.fence", "howdah.members", "howdah.switchover"];
+pub(crate) const CUSTOM_PARAMETERS: [&str; 4] =
+    ["howdah.fence", "howdah.members", "howdah.switchover", "howdah.tuned"];
 
 /// Functions whose use must be granted.
 pub(crate) const FUNCTIONS: [&str; 4] = [

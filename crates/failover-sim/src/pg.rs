@@ -346,6 +346,7 @@ impl Pg {
             stop_ordered: self.stop_order.is_some(),
             read_only: self.read_only,
             tuned: self.tuned,
+            times_kept: self.tuned,
             streams_as: (!self.conninfo.is_empty()).then(|| self.name.clone()),
             checks: Some(howdah_failover::Checks::default()),
         }

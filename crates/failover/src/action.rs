@@ -148,8 +148,9 @@ pub enum Action {
     /// **(control)** `howdah.switchover` is emptied, reload: the order to stop is withdrawn. A supervisor that has read it
     /// already obeys all the same. Answer: [`Done::Written`].
     Recall,
-    /// **(control)** `on`: `wal_retrieve_retry_interval = '200ms'`, `wal_receiver_timeout = '1s'`; off: both are reset.
-    /// Reload. Answer: [`Done::Written`].
+    /// **(control)** `on`: what `ALTER SYSTEM` had set for the two is written to `howdah.tuned`, unless that is there already,
+    /// then `wal_retrieve_retry_interval = '200ms'` and `wal_receiver_timeout = '1s'`; off: both are as `howdah.tuned` says,
+    /// and that is emptied. Reload. Answer: [`Done::Written`].
     Tune {
         /// Set or put back.
         on: bool,

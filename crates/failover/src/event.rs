@@ -126,6 +126,9 @@ pub enum Event {
     },
     /// The operator's command.
     Operator(Command),
+    /// This Howdah is about to end: what it has changed for as long as it watches is put back
+    /// ([`crate::Machine::has_let_go`]).
+    LettingGo,
     /// Only time has passed.
     Tick,
 }

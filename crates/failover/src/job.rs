@@ -111,6 +111,7 @@ impl Machine {
     pub(crate) fn job_step(&mut self) {
         let step = self.job.as_mut().and_then(|j| j.steps.pop_front());
         if let Some(Step::Order(node, action)) = step {
+            self.note_release(node, &action);
             self.order(node, action);
         }
     }

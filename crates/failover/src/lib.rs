@@ -29,6 +29,7 @@ mod plan;
 mod probing;
 pub mod quorum;
 mod records;
+mod release;
 mod rng;
 pub mod rows;
 pub mod sample;

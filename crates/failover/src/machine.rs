@@ -18,7 +18,7 @@
 //! ([`crate::rows`]), then the snapshot is built anew. Decisions rest on facts, never on the order of events, so a lost or
 //! late answer can only delay them. Read next: [`crate::action`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use howdah_topology::{Epoch, FailoverRecord, NodeId, Time, Topology};
 
@@ -93,6 +93,10 @@ pub struct Machine {
     pub(crate) maintenance: bool,
     /// Whether the cluster was found to have what `manage` demands.
     pub(crate) accepted: bool,
+    /// Since when it lets go.
+    pub(crate) leaving: Option<Time>,
+    /// Nodes whose times were put back, or could not be.
+    pub(crate) released: BTreeSet<NodeId>,
     pub(crate) command: Option<Command>,
     pub(crate) sentence: String,
     /// Why the last command was refused.
@@ -142,6 +146,8 @@ impl Machine {
             backoff_until: now,
             maintenance: false,
             accepted: false,
+            leaving: None,
+            released: BTreeSet::new(),
             command: None,
             sentence: "the nodes are asked for the first time".to_owned(),
             refused: None,

@@ -22,7 +22,10 @@ const LONE: std::time::Duration = std::time::Duration::from_millis(1_500);
 impl Machine {
     /// The next change, if there is one.
     pub(crate) fn plan(&self) -> Option<Job> {
-        if self.spec.mode != Mode::Manage || self.maintenance || !self.in_care() {
+        if self.spec.mode != Mode::Manage || self.leaving.is_some() {
+            return self.plan_release();
+        }
+        if self.maintenance || !self.in_care() {
             return None;
         }
         let Some(primary) = self.upkeep_primary() else { return self.plan_undo_without_reign() };
@@ -42,7 +45,7 @@ impl Machine {
     }
 
     /// A node's newest answer, if it is newer than the last change.
-    fn answer(&self, id: NodeId) -> Option<&Sample> {
+    pub(crate) fn answer(&self, id: NodeId) -> Option<&Sample> {
         let node = self.facts.node(id).filter(|n| n.sampled >= self.job_ended)?;
         node.live()
     }

@@ -111,6 +111,8 @@ pub struct Sample {
     /// `wal_retrieve_retry_interval` and `wal_receiver_timeout` have Howdah's values
     /// (FAILOVER_PROTOCOL.md §1).
     pub tuned: bool,
+    /// `howdah.tuned` is set: Howdah has changed these two, and the node knows what they were.
+    pub times_kept: bool,
     /// The `application_name` of its `primary_conninfo`, else its `cluster_name`, else [`crate::UNNAMED`]; `None` where it
     /// has no `primary_conninfo`, or a fence has emptied it.
     pub streams_as: Option<String>,

@@ -79,6 +79,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         supervised: false,
         stop_ordered: false,
         tuned: false,
+        times_kept: false,
         streams_as: standby.then(|| spec.nodes[at].name.clone()),
         checks: Some(Checks::default()),
     };
@@ -246,7 +247,7 @@ impl Bench {
             Action::Undo { record } => undo(server, record),
             Action::ClearFence => server.fence = None,
             Action::SetReadOnly => server.read_only = true,
-            Action::Tune { on } => server.tuned = *on,
+            Action::Tune { on } => (server.tuned, server.times_kept) = (*on, *on),
             Action::ResumeReplay => server.replay_paused = false,
             Action::EndConflictingReads => server.recovery_conflict = false,
             Action::Unlock

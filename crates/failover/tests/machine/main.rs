@@ -4,9 +4,11 @@
 //!
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
+//! - `release.rs`: what is put back when Howdah lets go.
 
 // The helpers of a test may panic as the test itself may.
 #![allow(clippy::unwrap_used)]
 
 mod bench;
 mod demands;
+mod release;
