@@ -129,6 +129,27 @@ async fn a_killed_primary_is_replaced() {
     handle.shutdown().await;
 }
 
+/// `*` is in force and no node knows a name: whatever was acknowledged is on one of the standbys, so both are fenced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_killed_before_its_names_were_written_is_replaced() {
+    let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
+    let handle = start(&cluster, Mode::Manage);
+    // In maintenance nothing is written.
+    handle.command(Command::Maintenance(true)).await.unwrap();
+    until(&handle, "the cluster", |t| is_open(t) && t.nodes[1..].iter().all(|n| n.attached)).await;
+    cluster.node(0).psql("CREATE TABLE t (i int); INSERT INTO t VALUES (42)").await.unwrap();
+    assert_eq!(setting(cluster.node(0), "synchronous_standby_names").await, "*");
+    cluster.node(0).kill9().unwrap();
+    handle.command(Command::Maintenance(false)).await.unwrap();
+    let after =
+        until(&handle, "another node is the primary", |t| is_open(t) && t.primary != Some(NodeId(0))).await;
+    let elected = cluster.node(usize::from(after.primary.unwrap().0));
+    assert_eq!(elected.value("SELECT i FROM t").await.unwrap(), "42");
+    let names = setting(elected, "synchronous_standby_names").await;
+    assert!(names.starts_with("FIRST 1 (\"node"), "{names}: it is no less synchronous than before");
+    handle.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_answers_again_is_kept() {
     let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();

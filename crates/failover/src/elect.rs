@@ -114,7 +114,8 @@ impl Machine {
     /// The synchronous names of the elected node: those of the list in force that were fenced with it, so that their
     /// history is known.
     pub(crate) fn names_after(&self, elected: NodeId) -> SyncNames {
-        let in_force = self.facts.members.as_ref().map_or_else(SyncNames::none, |m| m.sync.clone());
+        let on_record = self.facts.members.as_ref().map(|m| m.sync.clone());
+        let in_force = on_record.or_else(|| self.list_in_use()).unwrap_or_else(SyncNames::none);
         if in_force.is_async() {
             return SyncNames::none();
         }
@@ -152,7 +153,7 @@ impl Machine {
             return Some("max_failovers_per_hour is reached".to_owned());
         }
         let Some(electorate) = self.electorate() else {
-            return Some("the list of synchronous names is not known on any node that answers".to_owned());
+            return Some(self.why_no_electorate());
         };
         let reach = electorate.voters.iter().filter(|v| self.can_vote(**v)).count();
         if electorate.total == 0 {

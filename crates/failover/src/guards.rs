@@ -242,7 +242,8 @@ impl Machine {
 
     /// Who votes, with the planted fault.
     pub(crate) fn electorate(&self) -> Option<Electorate> {
-        let mut electorate = votes::electorate(&self.facts, &self.spec)?;
+        let on_record = votes::electorate(&self.facts, &self.spec);
+        let mut electorate = on_record.or_else(|| self.electorate_in_use())?;
         if let Fault::FewerVotes(fewer) = self.fault {
             electorate.quorum = electorate.quorum.saturating_sub(fewer).max(1);
         }

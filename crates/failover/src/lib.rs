@@ -38,6 +38,7 @@ mod steps;
 pub mod stop;
 mod switch;
 mod tasks;
+mod unnamed;
 mod view;
 mod votes;
 

@@ -28,7 +28,11 @@ pub(crate) fn electorate(facts: &Facts, spec: &ClusterSpec) -> Option<Electorate
 }
 
 /// The electorate by this list of names.
-fn electorate_of(facts: &Facts, spec: &ClusterSpec, names: Option<&SyncNames>) -> Option<Electorate> {
+pub(crate) fn electorate_of(
+    facts: &Facts,
+    spec: &ClusterSpec,
+    names: Option<&SyncNames>,
+) -> Option<Electorate> {
     let all = || (0u16..).map(NodeId).take(spec.nodes.len());
     if names.is_some_and(SyncNames::is_async) || (names.is_none() && facts.seen_async) {
         let total = spec.nodes.len();

@@ -4,6 +4,7 @@
 //!
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
+//! - `unnamed.rs`: a primary that dies before the names were written (§2).
 //! - `release.rs`: what is put back when Howdah lets go.
 
 // The helpers of a test may panic as the test itself may.
@@ -12,3 +13,4 @@
 mod bench;
 mod demands;
 mod release;
+mod unnamed;

@@ -1,0 +1,84 @@
+//! A primary that dies before the names of its standbys were written.
+
+use std::time::Duration;
+
+use howdah_failover::{Attached, Command, StreamState};
+use howdah_topology::{FailoverOutcome, Lsn, SyncState};
+
+use crate::bench::{Bench, bench};
+
+/// A cluster under this list of which nothing was written, and whose primary has died.
+fn killed(names: &str, change: impl FnOnce(&mut Bench)) -> Bench {
+    let mut bench = bench(names);
+    bench.command(Command::Maintenance(true)).unwrap();
+    change(&mut bench);
+    bench.settle();
+    assert_eq!(bench.orders, [], "maintenance keeps the names from being written");
+    bench.kill(0);
+    bench.command(Command::Maintenance(false)).unwrap();
+    bench
+}
+
+/// Nobody is promoted; why.
+#[track_caller]
+fn refusal(mut bench: Bench) -> String {
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.ordered("promote"), []);
+    match &bench.machine.failovers().last().unwrap().outcome {
+        FailoverOutcome::Refused(why) => why.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_standby_is_held_and_one_is_promoted() {
+    let mut bench = killed("FIRST 1 (*)", |b| {
+        b.servers[2].sample.received = Some(Lsn(2000));
+        b.servers[2].sample.replayed = Some(Lsn(2000));
+    });
+    bench.until("the furthest is promoted", |b| b.primary() == Some(2));
+    let mut fenced = bench.ordered("fence");
+    fenced.sort_unstable();
+    assert_eq!(fenced, [1, 2], "each may alone have an acknowledged commit");
+    bench.pass(Duration::from_secs(3));
+    let names = bench.servers[2].sample.sync_names.to_string();
+    assert_eq!(names, "FIRST 1 (\"node1\")", "the new primary is as synchronous as the old one");
+    assert!(bench.servers[1].sample.members.is_some(), "and now the names are on record");
+}
+
+#[test]
+fn under_a_star_one_standby_too_few_is_too_few() {
+    let why = refusal(killed("ANY 1 (*)", |b| b.kill(2)));
+    assert!(why.contains("2 of 2 votes are needed and 1 can be reached"), "{why}");
+}
+
+#[test]
+fn whoever_is_no_node_may_have_acknowledged() {
+    let why = refusal(killed("FIRST 1 (*)", |b| {
+        b.servers[0].sample.replication.push(Attached {
+            application_name: "pg_receivewal".to_owned(),
+            state: StreamState::Streaming,
+            reply_time: 1,
+            sync: SyncState::Sync,
+            flushed: Lsn(1000),
+            replayed: Lsn(0),
+        });
+    }));
+    assert!(why.contains("pg_receivewal, which is no node, may have acknowledged"), "{why}");
+}
+
+#[test]
+fn a_list_of_names_counts_as_it_would_on_record() {
+    let mut bench = killed("FIRST 2 (node1, node2)", |_| {});
+    bench.until("one is promoted", |b| b.primary().is_some_and(|p| p != 0));
+    let why = refusal(killed("FIRST 1 (node1, node2)", |b| b.kill(1)));
+    assert!(why.contains("2 of 2 votes"), "{why}");
+}
+
+#[test]
+fn a_howdah_that_never_saw_the_primary_promotes_nobody() {
+    let mut bench = bench("FIRST 1 (*)");
+    bench.kill(0);
+    let why = refusal(bench);
+    assert!(why.contains("has not seen the primary alive"), "{why}");
+}
