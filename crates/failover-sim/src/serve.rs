@@ -236,6 +236,8 @@ impl World {
                 received: (!pg.received_null).then(|| pg.wal.end()),
                 replayed: lsn(pg.replayed),
                 at_end: pg.replayed >= pg.wal.len(),
+                replay_paused: pg.paused,
+                recovery_conflict: pg.conflict,
             }),
             WaitKind::Promoted if pg.in_recovery => Err(ActionError::Unanswered),
             WaitKind::Promoted => Ok(Done::Promoted { sample: Box::new(pg.sample(&nodes)) }),

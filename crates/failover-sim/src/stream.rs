@@ -292,7 +292,7 @@ impl World {
         let (done, left) = std::mem::take(&mut pg.waits).into_iter().partition(|w| {
             let met = match w.kind {
                 WaitKind::Fenced => pg_now.receiver_gone || pg_now.paused || pg_now.conflict,
-                WaitKind::Replayed => pg_now.at_end,
+                WaitKind::Replayed => pg_now.at_end || pg_now.paused || pg_now.conflict,
                 WaitKind::Promoted => !pg_now.in_recovery,
             };
             met || now + NODE_TICK >= w.until

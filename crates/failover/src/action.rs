@@ -95,7 +95,8 @@ pub enum Action {
     /// **(second)** Wait until this fenced standby has replayed all WAL that it has, and read where that is:
     /// `pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()`; where received is NULL, until the startup process
     /// waits for new WAL (`wait_event` `RecoveryWalStream` or `RecoveryRetrieveRetryInterval`) and the replayed
-    /// position stands still between two reads. Answer: [`Done::Position`].
+    /// position stands still between two reads. Answered sooner, with `at_end: false`, when replay is seen to go on being
+    /// paused or in a conflict (the machine then asks for the remedy and reads again). Answer: [`Done::Position`].
     ReadPosition,
     /// **(control)** `synchronous_standby_names = names` (the text is [`SyncNames`]'s `Display`), reload. Answer:
     /// [`Done::Names`] with this node's insert position read *after* the setting was in force (out of recovery).
@@ -219,6 +220,10 @@ pub enum Done {
         replayed: Lsn,
         /// Replay has reached the end of the local WAL.
         at_end: bool,
+        /// It has not, and `pg_is_wal_replay_paused()`.
+        replay_paused: bool,
+        /// It has not, and the startup process waits in `RecoveryConflict*`.
+        recovery_conflict: bool,
     },
     /// [`Action::WriteNames`].
     Names {

@@ -60,6 +60,19 @@ impl Machine {
             .collect()
     }
 
+    /// Fenced nodes that do not replay what they have, with `(node, replay paused, recovery conflict)`.
+    pub(crate) fn replay_blocked(&self) -> Vec<(NodeId, bool, bool)> {
+        let of = |outcome: &crate::tasks::Outcome| match outcome {
+            Ok(Done::Position { at_end: false, replay_paused, recovery_conflict, .. }) => {
+                (*replay_paused || *recovery_conflict).then_some((*replay_paused, *recovery_conflict))
+            }
+            _ => None,
+        };
+        let read = self.tasks.results_of("read position");
+        read.filter_map(|(id, outcome)| of(outcome).map(|(paused, conflict)| (id, paused, conflict)))
+            .collect()
+    }
+
     /// The furthest candidate, or why there is none.
     pub(crate) fn elect(&self) -> Result<NodeId, String> {
         let attempt = self.attempt.as_ref().ok_or("no failover is under way")?;

@@ -60,6 +60,9 @@ impl Machine {
             Guard::FenceBlocked => idle && self.fence_time_left() && !self.blocked().is_empty(),
             Guard::FenceProven => idle && self.fenced_enough(),
             Guard::FenceFailed => idle,
+            Guard::ReplayBlocked => {
+                !self.in_state_for(self.spec.limits.promote_timeout) && !self.replay_blocked().is_empty()
+            }
             Guard::Elected => idle && self.elect().is_ok(),
             Guard::ElectFailed => idle && self.elect().is_err(),
             Guard::RepointDone => {

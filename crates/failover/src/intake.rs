@@ -103,7 +103,7 @@ impl Machine {
             Ok(Done::Fenced { receiver_gone, .. }) if *receiver_gone || trust => {
                 attempt.fenced.insert(node);
             }
-            Ok(Done::Position { timeline, received, replayed, at_end: true }) => {
+            Ok(Done::Position { timeline, received, replayed, at_end: true, .. }) => {
                 let position = (*received).max(Some(*replayed)).unwrap_or(Lsn::INVALID);
                 attempt.positions.insert(node, (*timeline, position));
             }

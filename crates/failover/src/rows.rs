@@ -134,6 +134,8 @@ pub enum Guard {
     FenceProven,
     /// Everything was tried and too few receivers are gone.
     FenceFailed,
+    /// A fenced node does not replay what it has because replay is paused or in a conflict.
+    ReplayBlocked,
     /// The positions of a quorum are read, and there is a candidate.
     Elected,
     /// The positions are read, and nobody can be promoted.
@@ -191,6 +193,8 @@ pub enum Act {
     Remedy,
     /// Read the positions of the fenced.
     ReadPositions,
+    /// Resume replay, end conflicting reads, read the position again.
+    HelpReplay,
     /// Write the elected one's names and point the others at it.
     RepointOthers,
     /// Check every vote.
@@ -307,6 +311,7 @@ pub const ROWS: &[Row] = rows! {
     "elect.alive": Elect, PrimaryAnswers => CallOff, Undo, "the primary answers again";
     "elect.newer": Elect, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "elect.lost": Elect, VotesLost => CallOff, Undo, "votes are lost";
+    "elect.blocked": Elect, ReplayBlocked => Elect, HelpReplay, "replay is paused or in a conflict with a read: nobody is judged by what it has not replayed";
     "elect.done": Elect, Elected => Repoint, RepointOthers, "the furthest candidate is elected";
     "elect.failed": Elect, ElectFailed => CallOff, Undo, "nobody can be promoted";
 

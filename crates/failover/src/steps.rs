@@ -33,6 +33,7 @@ impl Machine {
             Act::FenceAll => self.fence_all(),
             Act::Remedy => self.remedy(),
             Act::ReadPositions => self.read_positions(),
+            Act::HelpReplay => self.help_replay(),
             Act::RepointOthers => self.repoint_others(),
             Act::CheckVotes => self.check_votes(),
             Act::Promote => self.promote(),
@@ -194,6 +195,19 @@ impl Machine {
         }
         let fenced: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.fenced.iter().copied()).collect();
         for id in fenced {
+            self.order(id, Action::ReadPosition);
+        }
+    }
+
+    /// A read that was begun after the fence may stand in the way of what is left to replay.
+    fn help_replay(&mut self) {
+        for (id, paused, conflict) in self.replay_blocked() {
+            if paused {
+                self.order(id, Action::ResumeReplay);
+            }
+            if conflict {
+                self.order(id, Action::EndConflictingReads);
+            }
             self.order(id, Action::ReadPosition);
         }
     }

@@ -1,5 +1,7 @@
 //! Where a fenced standby stands, once it has replayed all that it has, and what may keep it from replaying.
 
+use std::time::Duration;
+
 use howdah_failover::{ActionError, Done};
 use howdah_topology::Lsn;
 use tokio::time::Instant;
@@ -14,13 +16,21 @@ const POSITION_SQL: &str = "\
 SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed,
        greatest((SELECT timeline_id FROM pg_control_checkpoint()),
                 (SELECT min_recovery_end_timeline FROM pg_control_recovery())) AS timeline,
+       CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS paused,
+       EXISTS (SELECT FROM pg_stat_activity
+               WHERE backend_type = 'startup' AND wait_event LIKE 'RecoveryConflict%') AS conflict,
        EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
                AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')) AS waits";
+
+/// Replay that is seen blocked for so long is told, so that it can be helped: what was ordered just before may still be
+/// under way.
+const BLOCKED: Duration = Duration::from_millis(20);
 
 /// Waits until all local WAL is replayed and reads the positions; says so when it is not by the deadline.
 pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, ActionError> {
     let mut second = link.second().await?;
     let mut before: Option<Lsn> = None;
+    let begun = Instant::now();
     loop {
         let sets = second.ask(POSITION_SQL, deadline).await?;
         let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;
@@ -35,8 +45,11 @@ pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, Act
         before = Some(replayed);
         let control = fields.number("timeline").unwrap_or(0);
         let timeline = link.memory().timeline_at_least(control);
-        let position = Done::Position { timeline, received, replayed, at_end };
-        if at_end || pause(last_look(deadline)).await.is_err() {
+        let (replay_paused, recovery_conflict) = (fields.flag("paused"), fields.flag("conflict"));
+        let position =
+            Done::Position { timeline, received, replayed, at_end, replay_paused, recovery_conflict };
+        let blocked = (replay_paused || recovery_conflict) && begun.elapsed() >= BLOCKED;
+        if at_end || blocked || pause(last_look(deadline)).await.is_err() {
             return Ok(position);
         }
     }

@@ -229,11 +229,14 @@ impl Bench {
                 return Done::Fenced { receiver_gone: true, replay_paused: false, recovery_conflict: false };
             }
             Action::ReadPosition => {
+                let (replay_paused, recovery_conflict) = (server.replay_paused, server.recovery_conflict);
                 return Done::Position {
                     timeline: server.timeline,
                     received: server.received,
                     replayed: server.replayed.unwrap_or_default(),
-                    at_end: true,
+                    at_end: !replay_paused && !recovery_conflict,
+                    replay_paused,
+                    recovery_conflict,
                 };
             }
             Action::WriteNames { names } => {

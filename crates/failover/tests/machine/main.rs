@@ -5,6 +5,7 @@
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
 //! - `unnamed.rs`: a primary that dies before the names were written (§2).
+//! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
 
 // The helpers of a test may panic as the test itself may.
@@ -13,4 +14,5 @@
 mod bench;
 mod demands;
 mod release;
+mod replay;
 mod unnamed;
