@@ -3,6 +3,8 @@
 
 // The helpers of a test may panic as the test itself may.
 #![allow(clippy::unwrap_used)]
+// The figures of a run are printed beside it.
+#![allow(clippy::print_stdout)]
 
 mod support;
 

@@ -43,7 +43,20 @@ impl Machine {
         if streaming.count() > names.len() && self.now.since(self.enthroned) < FIRST_LIST_PATIENCE {
             return None;
         }
-        (!names.is_empty()).then(|| SyncNames { method: set.method, k: set.k.min(names.len()), names })
+        if names.is_empty() {
+            // Under `*` a diverged node that streams would go on acknowledging what it does not have.
+            return self.diverged_streams(primary).then(|| self.or_last(SyncNames::none()));
+        }
+        Some(SyncNames { method: set.method, k: set.k.min(names.len()), names })
+    }
+
+    /// Whether a node streams whose history is not the primary's.
+    fn diverged_streams(&self, primary: (NodeId, &Sample)) -> bool {
+        (0u16..).map(NodeId).zip(&self.spec.nodes).any(|(id, node)| {
+            let streams = primary.1.replication.iter().any(|r| r.application_name == node.application_name);
+            let answers = self.facts.node(id).is_some_and(|f| f.live().is_some_and(|s| s.in_recovery));
+            streams && answers && !self.is_prefix(id)
+        })
     }
 
     /// What should become of the list now; `None`: it is right.

@@ -31,6 +31,9 @@ impl Machine {
     /// Who votes while no list is on record; `None`: that cannot be known.
     pub(crate) fn electorate_in_use(&self) -> Option<Electorate> {
         let list = self.list_in_use()?;
+        if self.diverged_node().is_some() {
+            return None;
+        }
         if !self.reign.as_ref()?.sample.sync_names.is_wildcard() {
             return votes::electorate_of(&self.facts, &self.spec, Some(&list));
         }
@@ -48,6 +51,14 @@ impl Machine {
         (0u16..).map(NodeId).take(self.spec.nodes.len()).filter(move |id| Some(*id) != primary)
     }
 
+    /// A node that answers and whose history is not the primary's: it may have acknowledged what it does not have, and its
+    /// position says nothing.
+    fn diverged_node(&self) -> Option<NodeId> {
+        let strange =
+            |id: &NodeId| self.facts.node(*id).is_some_and(|f| f.live().is_some()) && !self.is_prefix(*id);
+        self.others().find(strange)
+    }
+
     /// Who streamed from the primary and is no node.
     fn stranger(&self) -> Option<&str> {
         let rows = &self.reign.as_ref()?.sample.replication;
@@ -58,6 +69,13 @@ impl Machine {
     /// Why nobody can vote.
     pub(crate) fn why_no_electorate(&self) -> String {
         let stranger = self.stranger().filter(|_| self.list_in_use().is_some());
+        if let Some(id) = self.diverged_node().filter(|_| self.list_in_use().is_some()) {
+            let name = self.name(id);
+            return format!(
+                "the names of the synchronous standbys were not written yet, and {name}, whose history is not the \
+                 primary's, may have acknowledged commits"
+            );
+        }
         match (stranger, &self.reign) {
             (Some(name), _) => format!(
                 "the names of the synchronous standbys were not written yet, and {name}, which is no node, may have \

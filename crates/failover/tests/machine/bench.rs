@@ -199,7 +199,24 @@ impl Bench {
         sample
     }
 
+    /// Standbys receive at once what their primary has, unless they are beyond it or of another history.
+    fn stream(&mut self) {
+        for at in 0..self.servers.len() {
+            let Some(up) = self.upstream_of(at).filter(|_| self.servers[at].sample.in_recovery) else {
+                continue;
+            };
+            let (up, own) = (self.servers[up].sample.clone(), &mut self.servers[at].sample);
+            let (position, same) = (up.position(), own.timeline == up.timeline && own.history == up.history);
+            if own.position() <= position && (same || own.timeline < up.timeline) && !up.in_recovery {
+                (own.timeline, own.history) = (up.timeline, up.history);
+                own.received = Some(position);
+                own.replayed = if own.replay_paused { own.replayed } else { Some(position) };
+            }
+        }
+    }
+
     fn carry_out(&mut self, order: &Order) -> Event {
+        self.stream();
         let at = usize::from(order.node.0);
         let sent = self.now;
         if let Action::Probe { .. } = order.action {

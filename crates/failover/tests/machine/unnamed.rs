@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use howdah_failover::{Attached, Command, StreamState};
-use howdah_topology::{FailoverOutcome, Lsn, SyncState};
+use howdah_failover::{Attached, Command, StreamState, TimelineStart};
+use howdah_topology::{FailoverOutcome, Lsn, NodeState, SyncState};
 
-use crate::bench::{Bench, bench};
+use crate::bench::{Bench, bench, spec};
 
 /// A cluster under this list of which nothing was written, and whose primary has died.
 fn killed(names: &str, change: impl FnOnce(&mut Bench)) -> Bench {
@@ -65,6 +65,42 @@ fn whoever_is_no_node_may_have_acknowledged() {
         });
     }));
     assert!(why.contains("pg_receivewal, which is no node, may have acknowledged"), "{why}");
+}
+
+/// A standby of another promotion to the same timeline, with a larger position.
+fn diverge(bench: &mut Bench, at: usize) {
+    for server in &mut bench.servers {
+        server.sample.timeline = 2;
+        server.sample.history = vec![TimelineStart { timeline: 2, began_at: Lsn(500) }];
+    }
+    let sample = &mut bench.servers[at].sample;
+    sample.history = vec![TimelineStart { timeline: 2, began_at: Lsn(400) }];
+    (sample.received, sample.replayed) = (Some(Lsn(9000)), Some(Lsn(9000)));
+}
+
+#[test]
+fn a_diverged_standby_may_have_acknowledged_what_it_does_not_have() {
+    let why = refusal(killed("FIRST 1 (*)", |b| diverge(b, 2)));
+    assert!(why.contains("node2, whose history is not the primary's, may have acknowledged"), "{why}");
+}
+
+#[test]
+fn a_diverged_standby_enters_no_list_and_takes_no_reads() {
+    let mut bench = bench("FIRST 1 (*)");
+    diverge(&mut bench, 2);
+    bench.settle();
+    assert_eq!(bench.servers[0].sample.sync_names.to_string(), "FIRST 1 (\"node1\")");
+    let node = &bench.topology().nodes[2];
+    assert_eq!((node.state, node.is_routable_replica()), (NodeState::Diverged, false));
+    assert_eq!(node.fresh_as_of, None);
+}
+
+#[test]
+fn where_only_a_diverged_standby_streams_commits_wait() {
+    let mut bench = Bench::of(spec(2), "FIRST 1 (*)");
+    diverge(&mut bench, 1);
+    bench.settle();
+    assert!(bench.servers[0].sample.sync_names.is_nobody(), "{}", bench.servers[0].sample.sync_names);
 }
 
 #[test]
