@@ -24,6 +24,9 @@ pub(crate) enum Step {
     /// Wait until enough of these names have flushed all that the primary had written when its list was changed, so
     /// that every quorum of theirs has it.
     CaughtUp(SyncNames),
+    /// Wait until it is seen that nobody was promoted before the locks were held: another pooler's failover may just have
+    /// ended, and this one not have heard of it.
+    NobodyPromoted,
 }
 
 /// A change under way.
@@ -35,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) steps: VecDeque<Step>,
     /// Nodes whose lock was asked for.
     pub(crate) locks: BTreeSet<NodeId>,
+    /// When the last lock was seen to be held.
+    pub(crate) locked: Option<Time>,
     /// The primary's position after its list was changed, and when that was known.
     pub(crate) reached: Option<(Time, Lsn)>,
     /// Why it is given up.
@@ -46,7 +51,7 @@ impl Job {
     pub(crate) fn new(why: String, locks: impl IntoIterator<Item = NodeId>) -> Job {
         let locks: BTreeSet<NodeId> = locks.into_iter().collect();
         let steps = locks.iter().map(|id| Step::Order(*id, Action::Lock)).collect();
-        Job { why, steps, locks, reached: None, failed: None }
+        Job { why, steps, locks, locked: None, reached: None, failed: None }
     }
 
     /// Adds an order.
@@ -65,6 +70,7 @@ impl Machine {
         let ready = |step: &Step| match step {
             Step::Order(..) => true,
             Step::CaughtUp(names) => self.caught_up(names),
+            Step::NobodyPromoted => self.nobody_promoted_since_locked(),
         };
         self.tasks.idle() && self.job.as_ref().and_then(|j| j.steps.front()).is_some_and(ready)
     }
@@ -78,6 +84,9 @@ impl Machine {
     }
 
     fn waits_too_long(&self, job: &Job) -> bool {
+        if job.steps.front() == Some(&Step::NobodyPromoted) {
+            return job.locked.is_none_or(|at| self.now.since(at) >= self.spec.limits.restart_grace * 3);
+        }
         let waits = matches!(job.steps.front(), Some(Step::CaughtUp(_)));
         waits && job.reached.is_none_or(|(at, _)| self.now.since(at) >= self.spec.limits.member_timeout)
     }
@@ -124,6 +133,7 @@ impl Machine {
             Ok(Done::Locked { granted: false, .. }) => {
                 job.failed = Some("a lock is held by someone else".to_owned())
             }
+            Ok(Done::Locked { granted: true, .. }) => job.locked = Some(now),
             Ok(Done::Names { inserted: Some(lsn) }) => job.reached = Some((now, *lsn)),
             Ok(_) => {}
             Err(error) => job.failed = Some(format!("{}: {error}", action.name())),

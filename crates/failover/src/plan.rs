@@ -15,6 +15,7 @@ use crate::members::{Members, SyncNames};
 use crate::names::Target;
 use crate::quorum;
 use crate::sample::Sample;
+use crate::votes;
 
 /// A standby without a receiver is pointed at the primary after so long: longer than any retry interval of its own.
 const LONE: std::time::Duration = std::time::Duration::from_millis(1_500);
@@ -77,6 +78,23 @@ impl Machine {
         waited && voters.iter().all(stands)
     }
 
+    /// The same while a primary is published, as of a moment after the lock of a marked node was taken: enough nodes follow
+    /// the primary, or every voter is a standby for so long that a promotion that was asked for before would be over.
+    pub(crate) fn nobody_promoted_since_locked(&self) -> bool {
+        let (Some(reign), Some(at)) = (&self.reign, self.job.as_ref().and_then(|j| j.locked)) else {
+            return false;
+        };
+        if votes::followed_as_of(&self.facts, &self.spec, reign.node).is_some_and(|seen| seen >= at) {
+            return true;
+        }
+        let stands = |id: &NodeId| {
+            let seen = self.facts.node(*id).filter(|f| f.sampled >= at).and_then(|f| f.live());
+            *id == reign.node || seen.is_some_and(|s| s.in_recovery && s.timeline <= reign.epoch.timeline)
+        };
+        let waited = self.now.since(at) >= self.spec.limits.restart_grace * 2;
+        waited && self.electorate().is_some_and(|e| e.voters.iter().all(stands))
+    }
+
     /// Marks of an earlier failover, and former primaries that came back.
     fn plan_marks(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id)?;
@@ -112,6 +130,8 @@ impl Machine {
             return Some(job.then(id, Action::ClearFence));
         }
         if record.timeline >= primary.1.timeline {
+            let mut job = job;
+            job.steps.push_back(Step::NobodyPromoted);
             return Some(job.then(id, Action::Undo { record: record.clone() }));
         }
         // Its mark stays until it is on the new timeline.
