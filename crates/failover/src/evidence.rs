@@ -60,7 +60,13 @@ pub(crate) fn judge(
         Some(Look::Gone) | None if receivers == Receivers::Gone => {
             Evidence::Dead(format!("{who} takes no connections and no standby receives from it"))
         }
-        _ => by_silence(facts, spec, &who, quiet_since(facts, primary, since, &spec.limits), now),
+        _ => match deaf(facts, spec, primary, since).filter(|_| receivers == Receivers::Some) {
+            Some(standby) => Evidence::Wanting(format!(
+                "{who} is silent, and the receiver of {} asks it too seldom yet to say more",
+                name(spec, Some(standby))
+            )),
+            None => by_silence(facts, spec, &who, quiet_since(facts, primary, since, &spec.limits), now),
+        },
     }
 }
 
@@ -122,6 +128,16 @@ fn receivers(facts: &Facts, spec: &ClusterSpec, primary: Option<NodeId>, since: 
         f.answers_since(since) && receiver.is_some_and(|r| may_be_from(spec, primary, r))
     };
     if facts.iter().any(|(_, f)| receives(f)) { Receivers::Some } else { Receivers::Gone }
+}
+
+/// A standby that receives from the suspect and whose receiver has not got its times from Howdah yet: with PostgreSQL's
+/// own it asks an idle primary after half a minute only, so that it has heard nothing means nothing.
+fn deaf(facts: &Facts, spec: &ClusterSpec, primary: Option<NodeId>, since: Time) -> Option<NodeId> {
+    let untuned = |f: &NodeFacts| {
+        let sample = f.sample.as_ref().filter(|s| f.answers_since(since) && !s.tuned);
+        sample.and_then(|s| s.receiver.as_ref()).is_some_and(|r| may_be_from(spec, primary, r))
+    };
+    facts.iter().find(|(_, f)| untuned(f)).map(|(id, _)| id)
 }
 
 /// Whether the receiver may stream from the suspect: unless it is clearly another node's address, it may.

@@ -27,6 +27,8 @@ pub(crate) struct Bench {
     pub(crate) servers: Vec<Server>,
     /// What was ordered beside probes: node and name of the action.
     pub(crate) orders: Vec<(usize, Action)>,
+    /// A server that does not answer probes is seen by its standbys all the same.
+    pub(crate) streams_on: bool,
 }
 
 /// Three nodes, the first one the primary of the others, which wait for each other by `names`.
@@ -91,7 +93,7 @@ impl Bench {
         let names: SyncNames = names.parse().unwrap();
         let servers = (0..spec.nodes.len()).map(|at| server(&spec, at, &names)).collect();
         let now = Time::from_millis(1_000);
-        Self { machine: Machine::new(spec, 1, now), now, servers, orders: Vec::new() }
+        Self { machine: Machine::new(spec, 1, now), now, servers, orders: Vec::new(), streams_on: false }
     }
 
     /// Time passes.
@@ -165,7 +167,9 @@ impl Bench {
             .split_whitespace()
             .find_map(|w| w.strip_prefix("host="))?;
         let nodes = &self.machine.spec().nodes;
-        let up = |up: &usize| self.servers[*up].down.is_none() && self.servers[at].down.is_none();
+        let up = |up: &usize| {
+            (self.streams_on || self.servers[*up].down.is_none()) && self.servers[at].down.is_none()
+        };
         nodes.iter().position(|n| n.host == host).filter(up)
     }
 

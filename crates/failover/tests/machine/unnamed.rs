@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use howdah_failover::{Attached, Command, StreamState, TimelineStart};
+use howdah_failover::{Attached, Command, ProbeFailure, StreamState, TimelineStart};
 use howdah_topology::{FailoverOutcome, Lsn, NodeState, SyncState};
 
 use crate::bench::{Bench, bench, spec};
@@ -101,6 +101,20 @@ fn where_only_a_diverged_standby_streams_commits_wait() {
     diverge(&mut bench, 1);
     bench.settle();
     assert!(bench.servers[0].sample.sync_names.is_nobody(), "{}", bench.servers[0].sample.sync_names);
+}
+
+/// A receiver with PostgreSQL's own times asks an idle primary twice a minute: that it has heard nothing is no evidence.
+#[test]
+fn silence_is_no_evidence_before_the_receivers_ask_often() {
+    let mut bench = killed("FIRST 1 (*)", |_| {});
+    bench.servers[0].down = Some(ProbeFailure::Silent);
+    bench.streams_on = true;
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.ordered("fence"), []);
+    let held = bench.topology().held_reason(bench.now).unwrap();
+    assert!(held.contains("asks it too seldom yet"), "{held}");
+    bench.streams_on = false;
+    bench.until("a failover, once the receivers are gone", |b| b.primary().is_some_and(|p| p != 0));
 }
 
 #[test]
