@@ -32,6 +32,9 @@ fn standby(replayed: u64) -> Sample {
         supervised: false,
         stop_ordered: false,
         tuned: false,
+        times_kept: false,
+        streams_as: None,
+        checks: None,
     }
 }
 
