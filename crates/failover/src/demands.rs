@@ -93,7 +93,8 @@ impl Machine {
     /// Whether anything may be changed here: every node was asked, and nobody lacks anything.
     pub(crate) fn in_care(&self) -> bool {
         let asked = |f: &NodeFacts| match &f.sample {
-            Some(sample) => sample.checks.is_some(),
+            // One that went before it could be looked at is not waited for.
+            Some(sample) => sample.checks.is_some() || !f.reachable(),
             None => f.standing.fails > 0 && f.fresh.fails > 0,
         };
         self.accepted || (self.facts.nodes.iter().all(asked) && self.unmet().is_none())

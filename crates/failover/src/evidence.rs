@@ -130,14 +130,17 @@ fn receivers(facts: &Facts, spec: &ClusterSpec, primary: Option<NodeId>, since: 
     if facts.iter().any(|(_, f)| receives(f)) { Receivers::Some } else { Receivers::Gone }
 }
 
-/// A standby that receives from the suspect and whose receiver has not got its times from Howdah yet: with PostgreSQL's
-/// own it asks an idle primary after half a minute only, so that it has heard nothing means nothing.
+/// A standby that receives from the suspect, where no receiver has got its times from Howdah yet: with PostgreSQL's own it
+/// asks an idle primary after half a minute only, so that it has heard nothing means nothing.
 fn deaf(facts: &Facts, spec: &ClusterSpec, primary: Option<NodeId>, since: Time) -> Option<NodeId> {
     let untuned = |f: &NodeFacts| {
         let sample = f.sample.as_ref().filter(|s| f.answers_since(since) && !s.tuned);
         sample.and_then(|s| s.receiver.as_ref()).is_some_and(|r| may_be_from(spec, primary, r))
     };
-    facts.iter().find(|(_, f)| untuned(f)).map(|(id, _)| id)
+    let tuned =
+        |f: &NodeFacts| f.answers_since(since) && f.sample.as_ref().is_some_and(|s| s.in_recovery && s.tuned);
+    let nobody = !facts.iter().any(|(_, f)| tuned(f));
+    facts.iter().find(|(_, f)| nobody && untuned(f)).map(|(id, _)| id)
 }
 
 /// Whether the receiver may stream from the suspect: unless it is clearly another node's address, it may.

@@ -34,6 +34,7 @@ impl Machine {
         ids()
             .find_map(|id| self.plan_marks(id, primary))
             .or_else(|| ids().find_map(|id| self.plan_astray(id, primary)))
+            .or_else(|| ids().find_map(|id| self.plan_times(id, primary)))
             .or_else(|| self.plan_list(primary))
             .or_else(|| ids().find_map(|id| self.plan_node(id, primary)))
     }
@@ -153,7 +154,15 @@ impl Machine {
         astray.then(|| Job::new(why, [id]).then(id, Action::Repoint { to: primary.0 }))
     }
 
-    /// What a single node lacks: the list, its own names for the day it is promoted, the times, a primary to stream from.
+    /// The times of a standby's receiver, before everything that only a failover needs: without them silence is no evidence.
+    fn plan_times(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
+        let sample = self.answer(id).filter(|s| s.system_id == primary.1.system_id && s.in_recovery)?;
+        let due = id != primary.0 && !sample.tuned && self.is_prefix(id);
+        let why = format!("{} has other times for its receiver", self.name(id));
+        due.then(|| Job::new(why, [id]).then(id, Action::Tune { on: true }))
+    }
+
+    /// What a single node lacks: the list, its own names for the day it is promoted, a primary to stream from.
     fn plan_node(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id).filter(|s| s.system_id == primary.1.system_id)?;
         let name = self.name(id);
@@ -173,9 +182,6 @@ impl Machine {
                     job("has other names for the day it is promoted").then(id, Action::WriteNames { names }),
                 );
             }
-        }
-        if !is_primary && !sample.tuned {
-            return Some(job("has other times for its receiver").then(id, Action::Tune { on: true }));
         }
         let lone = self.facts.node(id).and_then(|n| n.lone).is_some_and(|at| self.now.since(at) >= LONE);
         let alone = !is_primary && lone && !self.points_at(sample, primary.0);

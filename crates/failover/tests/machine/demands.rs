@@ -64,6 +64,16 @@ fn what_was_mended_is_seen_and_a_later_lack_is_only_shown() {
 }
 
 #[test]
+fn a_primary_that_goes_before_it_was_looked_at_is_not_waited_for() {
+    let mut bench = bench("FIRST 1 (node1, node2)");
+    bench.servers[0].sample.checks = None;
+    bench.until("a primary", |b| b.primary().is_some());
+    assert_eq!(bench.orders, [], "not everybody was looked at");
+    bench.kill(0);
+    bench.until("a failover", |b| b.primary().is_some_and(|p| p != 0));
+}
+
+#[test]
 fn a_standby_without_a_name_of_its_own_is_refused() {
     let mut bench = bench("FIRST 1 (*)");
     bench.servers[2].sample.streams_as = Some("walreceiver".to_owned());

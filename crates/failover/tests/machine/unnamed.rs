@@ -106,13 +106,17 @@ fn where_only_a_diverged_standby_streams_commits_wait() {
 /// A receiver with PostgreSQL's own times asks an idle primary twice a minute: that it has heard nothing is no evidence.
 #[test]
 fn silence_is_no_evidence_before_the_receivers_ask_often() {
-    let mut bench = killed("FIRST 1 (*)", |_| {});
+    let mut bench = bench("FIRST 1 (*)");
+    bench.command(Command::Maintenance(true)).unwrap();
+    bench.settle();
     bench.servers[0].down = Some(ProbeFailure::Silent);
     bench.streams_on = true;
     bench.pass(Duration::from_secs(10));
-    assert_eq!(bench.ordered("fence"), []);
     let held = bench.topology().held_reason(bench.now).unwrap();
     assert!(held.contains("asks it too seldom yet"), "{held}");
+    bench.command(Command::Maintenance(false)).unwrap();
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.ordered("fence"), []);
     bench.streams_on = false;
     bench.until("a failover, once the receivers are gone", |b| b.primary().is_some_and(|p| p != 0));
 }
