@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The first seed and the number of seeds that the simulator runs every time.
 const FIXED_SEEDS: (u64, u32) = (1, 250);
 /// The rows of `howdah-chaos` that CI plays.
-const CHAOS_ROWS: &str = "kill,kill-twice,restart-all,two-poolers,switchover,pooler-killed,lag,async-kill,container-kill,cut-off,two-sides";
+const CHAOS_ROWS: &str = "kill,kill-twice,restart-all,pooler-killed,lag,async-kill,cut-off";
 /// How many seeds the simulator runs from a fresh, printed one.
 const FRESH_SEEDS: u32 = 250;
 

@@ -89,7 +89,8 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// One error a session and round: the statement in flight. A transaction's session is told a second time nothing.
+/// Two errors a session and round: the statement in flight, and one more where connections of a dying server end one
+/// after the other.
 const PLAIN: Limits =
     Limits { write: None, read: None, sessions_end: false, promotions: None, errors: 1, lost_bytes: 0 };
 

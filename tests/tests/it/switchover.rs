@@ -14,7 +14,7 @@ use howdah_testkit::{Cluster, Supervisor, wait_until};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use crate::support::{Binary, connect, howdah_program};
+use crate::support::{Binary, connect, howdah_program, sentence};
 
 /// Sessions of the bank.
 const TELLERS: usize = 4;
@@ -32,6 +32,9 @@ struct Stage {
     supervisors: Vec<Supervisor>,
     cluster: Cluster,
 }
+
+/// How many orders in a row may be called off (count).
+const CALLED_OFF_AT_MOST: u32 = 3;
 
 fn switchovers() -> usize {
     std::env::var("HOWDAH_SWITCHOVERS").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
@@ -89,13 +92,24 @@ impl Stage {
         }
     }
 
-    /// The planned change, to whichever node has everything; done when the old primary is back as a replica.
+    /// The planned change, to whichever node has everything; done when the old primary is back as a replica. A drain
+    /// that takes too long on a busy machine is called off, as it is to be, and the operator orders it again; that is
+    /// printed. The clients must notice neither.
     async fn switch(&self) {
         self.is_whole().await;
         let before = self.cluster.current_primary().await.unwrap().name().to_owned();
         let console = self.console().await;
-        let done = tokio::time::timeout(PATIENCE, console.simple_query("SWITCHOVER main")).await;
-        assert!(matches!(done, Ok(Ok(_))), "{done:?}\n{}", self.said());
+        for order in 1.. {
+            let done = tokio::time::timeout(PATIENCE, console.simple_query("SWITCHOVER main")).await;
+            let called_off = matches!(&done, Ok(Err(error)) if sentence(error).contains("called off"));
+            if !called_off || order > CALLED_OFF_AT_MOST {
+                assert!(matches!(done, Ok(Ok(_))), "order {order}: {done:?}\n{}", self.said());
+                break;
+            }
+            // Seen with --no-capture: how often it happens says how long the drain takes.
+            eprintln!("order {order} was called off: {done:?}");
+            self.is_whole().await;
+        }
         self.is_whole().await;
         assert_ne!(self.cluster.current_primary().await.unwrap().name(), before);
     }
