@@ -12,8 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The first seed and the number of seeds that the simulator runs every time.
 const FIXED_SEEDS: (u64, u32) = (1, 250);
-/// The rows of `howdah-chaos` that CI plays.
-const CHAOS_ROWS: &str = "kill,kill-twice,restart-all,pooler-killed,lag,async-kill,cut-off";
 /// How many seeds the simulator runs from a fresh, printed one.
 const FRESH_SEEDS: u32 = 250;
 
@@ -106,29 +104,19 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
         cargo("bench-smoke", &["test", "--quiet", "-p", "howdah-benches", "--benches"]),
         rustdoc,
     ];
-    let containers = containers_answer(root);
-    all.push(chaos_step(root, containers));
-    if containers {
-        let mut command = Command::new("docker/smoke");
-        command.current_dir(root);
-        all.push(Step { name: "compose", command });
-    } else {
-        println!(
-            "ci: no container engine with Compose answers: no containers come up, neither for compose nor for chaos"
-        );
-    }
+    all.extend(compose_step(root));
     all
 }
 
-/// Some faults under load, each in its short form; `cargo xtask chaos` plays all of them. Times are not judged: the
-/// machine may be busy with anything.
-fn chaos_step(root: &Path, containers: bool) -> Step {
-    let mut command = Command::new(process::target_folder(root).join("debug/howdah-chaos"));
-    command.current_dir(root).args(["--lenient", "--rounds", "2", "--only", CHAOS_ROWS]);
-    if !containers {
-        command.arg("--no-containers");
+/// The containers come up, where there is something to run them; said plainly where there is not.
+fn compose_step(root: &Path) -> Option<Step> {
+    if !containers_answer(root) {
+        println!("ci: no container engine with Compose answers: the step compose is not run");
+        return None;
     }
-    Step { name: "chaos", command }
+    let mut command = Command::new("docker/smoke");
+    command.current_dir(root);
+    Some(Step { name: "compose", command })
 }
 
 /// Whether there is something to run containers.
