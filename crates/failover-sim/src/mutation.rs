@@ -1,6 +1,6 @@
 //! Mutations of the machine: each row of the decision table removed or made to fire always, and the faults that
 //! [`howdah_failover::Fault`] plants. Each has a name, so that a command line and the list of results can speak of it.
-//! Read next: [`crate::run`].
+//! Read next: `run.rs`.
 
 use std::fmt;
 use std::str::FromStr;

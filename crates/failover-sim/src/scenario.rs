@@ -13,7 +13,7 @@
 //! `each $x in a b c` plays it once for each word, `each order $a $b $c of n0 n1 n2` once for each order; every play is made
 //! under several seeds. At the end all that is broken is mended, and the judges of the seeds judge: nothing acknowledged
 //! is lost, what clients saw is linearizable, and every pooler goes on (unless the plot says `may halt`). `docs/failover-sim.md`
-//! has the words. Reading order: [`script`] (lines into steps), [`play`], [`condition`].
+//! has the words. Reading order: [`script`] (lines into steps), `play.rs`, [`condition`].
 
 pub mod act;
 pub mod condition;

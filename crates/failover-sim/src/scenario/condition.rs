@@ -1,5 +1,5 @@
 //! What a scenario may expect: of what poolers publish, of what servers are, of what clients hear. Read next:
-//! [`super::play`].
+//! `play.rs`.
 
 use howdah_failover::State;
 use howdah_topology::{FailoverOutcome, ReplicaLimits};

@@ -1,5 +1,5 @@
 //! Lines into steps. Every form of a scenario is read at once, so that a mistake is found before anything is played. Read
-//! next: [`super::play`].
+//! next: `play.rs`.
 
 use howdah_failover::{Method, OnLastNode, SyncNames};
 
