@@ -1,5 +1,5 @@
 //! A scenario is played: the world runs between its steps, and what is expected is waited for. Read next:
-//! [`crate::run`], whose judges have the last word.
+//! `run.rs`, whose judges have the last word.
 
 use howdah_failover::{ClusterSpec, Limits, NodeSpec};
 use howdah_topology::Mode;
