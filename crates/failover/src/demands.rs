@@ -1,6 +1,6 @@
 //! What `manage` demands of a cluster before it takes it into its care (FAILOVER_PROTOCOL.md §1). Until every node that
 //! answers has it, nobody is promoted and nothing is changed, as in `follow`; the sentence says what is lacking. Read
-//! next: [`crate::guards`].
+//! next: `guards.rs`.
 
 use howdah_topology::{Mode, NodeId};
 
