@@ -225,7 +225,10 @@ impl Session {
                 write::bind_complete(out);
                 Ok(false)
             }
-            b'D' => play_describe(body, out).map(|()| false),
+            b'D' => {
+                describe_nothing(read::describe(body.unwrap_or_default())?.kind, out);
+                Ok(false)
+            }
             _ => Ok(broken.end(tag, end, out)),
         }
     }
@@ -289,14 +292,13 @@ impl Session {
     }
 }
 
-/// What a statement without parameters and without rows is described as.
-fn play_describe(body: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Fatal> {
-    if read::describe(body.unwrap_or_default())?.kind == TargetKind::Statement {
+/// What a statement without parameters and without rows, or its portal, is described as.
+pub(crate) fn describe_nothing(kind: TargetKind, out: &mut Vec<u8>) {
+    if kind == TargetKind::Statement {
         // ParameterDescription of none.
         out.extend_from_slice(&[b't', 0, 0, 0, 6, 0, 0]);
     }
     write::no_data(out);
-    Ok(())
 }
 
 /// Whether the server died in a transaction block that no COMMIT in flight may have ended.

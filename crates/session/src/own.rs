@@ -117,7 +117,8 @@ impl Turn<'_, '_, '_> {
             return (Arc::clone(statement), None);
         }
         let hint = Hint::of(self.session.verdict_of(self.shared, statement).effects);
-        let Some(own) = own(&statement.query).filter(|_| hint.own) else {
+        // The verdict is remembered; the text is read only where it says that there may be something in it.
+        let Some(own) = hint.own.then(|| own(&statement.query)).flatten() else {
             return (Arc::clone(statement), hint.resets.then(Change::default));
         };
         let (text, change) = self.translate(&own);

@@ -9,6 +9,7 @@ use howdah_protocol::read::{self, TargetKind, TransactionStatus};
 use howdah_protocol::write::{self, Report};
 use howdah_topology::{TokenFault, Topology};
 
+use crate::local::describe_nothing;
 use crate::prepared::Statement;
 use crate::read_after::{self, Change, Refusal};
 use crate::session::{PoolMode, Session, Shared};
@@ -148,23 +149,15 @@ impl Batch {
 
     /// A statement without parameters and without rows.
     fn describe(&mut self, target: read::Target<'_>) -> Result<(), NotOurs> {
-        match target.kind {
-            TargetKind::Statement => {
-                let known = if target.name.is_empty() {
-                    self.unnamed.is_some()
-                } else {
-                    self.statement(target.name).is_some()
-                };
-                if !known {
-                    return Err(NotOurs);
-                }
-                // ParameterDescription of none.
-                self.out.extend_from_slice(&[b't', 0, 0, 0, 6, 0, 0]);
-            }
-            TargetKind::Portal if target.name.is_empty() && self.bound.is_some() => {}
-            TargetKind::Portal => return Err(NotOurs),
+        let known = match target.kind {
+            TargetKind::Statement if target.name.is_empty() => self.unnamed.is_some(),
+            TargetKind::Statement => self.statement(target.name).is_some(),
+            TargetKind::Portal => target.name.is_empty() && self.bound.is_some(),
+        };
+        if !known {
+            return Err(NotOurs);
         }
-        write::no_data(&mut self.out);
+        describe_nothing(target.kind, &mut self.out);
         Ok(())
     }
 

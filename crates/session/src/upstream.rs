@@ -274,15 +274,15 @@ impl<'i> Turn<'_, 'i, '_> {
         if self.session.options.disable_simple_query {
             return Err(Fatal::SimpleQueryDisallowed);
         }
+        let text = body.strip_suffix(&[0]).unwrap_or(body);
         let ends = if whole {
-            let text = body.strip_suffix(&[0]).unwrap_or(body);
             self.session.note(self.server, self.shared, text)
         } else {
             self.session.note_unread(self.server)
         };
         self.server.commit_in_flight |= ends;
         self.server.executed = true;
-        let own = if whole { self.own_text(body.strip_suffix(&[0]).unwrap_or(body)) } else { None };
+        let own = if whole { self.own_text(text) } else { None };
         if let Some(text) = &own {
             self.replace(header);
             write::query(self.out.to_server, text.as_bytes())?;
@@ -328,11 +328,10 @@ impl<'i> Turn<'_, 'i, '_> {
         (unnamed, whole): (bool, bool),
     ) -> Result<Next, Fatal> {
         let wrote = std::mem::take(&mut self.server.wrote);
-        let ends = if whole {
-            let text = read::parse(body)?.query;
-            self.session.note(self.server, self.shared, text)
-        } else {
-            self.session.note_unread(self.server)
+        let parse = if whole { Some(read::parse(body)?) } else { None };
+        let ends = match &parse {
+            Some(parse) => self.session.note(self.server, self.shared, parse.query),
+            None => self.session.note_unread(self.server),
         };
         // Names that are not tracked may be bound at any time, so one that ends a transaction counts for all.
         let server = &mut *self.server;
@@ -340,14 +339,13 @@ impl<'i> Turn<'_, 'i, '_> {
         server.unnamed_writes = server.wrote || (!unnamed && server.unnamed_writes);
         server.wrote |= wrote;
         let request = Request::Parse { hidden: false, undo: Vec::new() };
-        if whole {
-            let parse = read::parse(body)?;
-            if let Some(text) = self.own_text(parse.query) {
-                self.replace(header);
-                write::parse(self.out.to_server, parse.name, text.as_bytes(), parse.types_raw)?;
-                self.server.requests.push(request);
-                return Ok(Next::Go);
-            }
+        if let Some(parse) = parse
+            && let Some(text) = self.own_text(parse.query)
+        {
+            self.replace(header);
+            write::parse(self.out.to_server, parse.name, text.as_bytes(), parse.types_raw)?;
+            self.server.requests.push(request);
+            return Ok(Next::Go);
         }
         Ok(self.extended(header, request))
     }
