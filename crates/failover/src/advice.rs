@@ -43,11 +43,7 @@ impl Machine {
             };
             seen(&before) != seen(&self.advice)
         };
-        let asked: Vec<NodeId> = (0u16..)
-            .map(NodeId)
-            .take(self.spec.nodes.len())
-            .filter(|id| changed(*id) || self.disputed(*id))
-            .collect();
+        let asked: Vec<NodeId> = self.spec.ids().filter(|id| changed(*id) || self.disputed(*id)).collect();
         for id in asked {
             self.reported(id);
         }

@@ -52,7 +52,7 @@ impl Machine {
 
     /// Whether a node streams whose history is not the primary's.
     fn diverged_streams(&self, primary: (NodeId, &Sample)) -> bool {
-        (0u16..).map(NodeId).zip(&self.spec.nodes).any(|(id, node)| {
+        self.spec.by_id().any(|(id, node)| {
             let streams = primary.1.replication.iter().any(|r| r.application_name == node.application_name);
             let answers = self.facts.node(id).is_some_and(|f| f.live().is_some_and(|s| s.in_recovery));
             streams && answers && !self.is_prefix(id)
@@ -149,9 +149,8 @@ impl Machine {
         let streams = move |name: &str| {
             sample.replication.iter().any(|r| r.application_name == name && r.state == StreamState::Streaming)
         };
-        (0u16..)
-            .map(NodeId)
-            .zip(&self.spec.nodes)
+        self.spec
+            .by_id()
             .filter(move |(node, spec)| {
                 let checked = self.facts.node(*node).and_then(|f| f.live()).is_some_and(|s| {
                     s.in_recovery && s.fence.is_none() && s.timeline == sample.timeline && !s.delayed

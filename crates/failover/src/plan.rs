@@ -30,7 +30,7 @@ impl Machine {
             return None;
         }
         let Some(primary) = self.upkeep_primary() else { return self.plan_undo_without_reign() };
-        let ids = || (0u16..).map(NodeId).take(self.spec.nodes.len());
+        let ids = || self.spec.ids();
         ids()
             .find_map(|id| self.plan_marks(id, primary))
             .or_else(|| ids().find_map(|id| self.plan_astray(id, primary)))
@@ -60,7 +60,7 @@ impl Machine {
             return None;
         }
         let marked = |id: &NodeId| self.answer(*id).is_some_and(|s| s.in_recovery && s.fence.is_some());
-        let id = (0u16..).map(NodeId).take(self.spec.nodes.len()).find(marked)?;
+        let id = self.spec.ids().find(marked)?;
         let record = self.answer(id)?.fence.clone()?;
         let ours = record.timeline >= timeline;
         let why = format!("{} is marked by a failover that was interrupted", self.name(id));
@@ -70,7 +70,7 @@ impl Machine {
     /// Whether an interrupted failover has promoted nobody: every voter is seen to be a standby of no newer epoch, for so
     /// long that a promotion that was asked for before would be over. A voter that is not seen may be the one.
     fn nobody_was_promoted(&self, primary: NodeId, timeline: u32) -> bool {
-        let all = || (0u16..).map(NodeId).take(self.spec.nodes.len()).collect();
+        let all = || self.spec.ids().collect();
         let voters: Vec<NodeId> = self.electorate().map_or_else(all, |e| e.voters);
         let stands = |id: &NodeId| {
             *id == primary || self.answer(*id).is_some_and(|s| s.in_recovery && s.timeline <= timeline)
@@ -229,9 +229,8 @@ impl Machine {
 
     /// Nodes of these names that answer now.
     fn nodes_named(&self, names: &SyncNames) -> Vec<NodeId> {
-        (0u16..)
-            .map(NodeId)
-            .zip(&self.spec.nodes)
+        self.spec
+            .by_id()
             .filter(|(id, n)| names.contains(&n.application_name) && self.answer(*id).is_some())
             .map(|(id, _)| id)
             .collect()

@@ -14,7 +14,7 @@ impl Machine {
     /// Everyone is asked at once: what an older answer shows may have changed.
     pub(crate) fn let_go(&mut self) {
         self.leaving = Some(self.now);
-        for id in (0u16..).map(NodeId).take(self.spec.nodes.len()) {
+        for id in self.spec.ids() {
             self.reported(id);
         }
     }
@@ -41,7 +41,7 @@ impl Machine {
     pub(crate) fn plan_release(&self) -> Option<Job> {
         let kept =
             |id: &NodeId| !self.released.contains(id) && self.answer(*id).is_some_and(|s| s.times_kept);
-        let nodes: Vec<NodeId> = (0u16..).map(NodeId).take(self.spec.nodes.len()).filter(kept).collect();
+        let nodes: Vec<NodeId> = self.spec.ids().filter(kept).collect();
         if nodes.is_empty() {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use howdah_topology::Mode;
+use howdah_topology::{Mode, NodeId};
 
 /// One configured node (`nodes =` and the section `[nodes]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,4 +141,16 @@ pub struct ClusterSpec {
     pub bootstrap: bool,
     /// Times and bounds.
     pub limits: Limits,
+}
+
+impl ClusterSpec {
+    /// Every node's id, in the order of the list.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + Clone + use<> {
+        (0u16..).map(NodeId).take(self.nodes.len())
+    }
+
+    /// Every node with its id.
+    pub(crate) fn by_id(&self) -> impl Iterator<Item = (NodeId, &NodeSpec)> {
+        self.ids().zip(&self.nodes)
+    }
 }

@@ -118,7 +118,7 @@ impl Machine {
         self.tasks.clear();
         self.suspect();
         let (Some(planned), Some(attempt)) = (self.planned(), &self.attempt) else { return };
-        let ids = (0u16..).map(NodeId).zip(&self.spec.nodes);
+        let ids = self.spec.by_id();
         let order = StopOrder {
             pooler: self.spec.pooler.clone(),
             attempt: attempt.number,

@@ -48,7 +48,7 @@ impl Machine {
     /// Every node but the published primary.
     fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
         let primary = self.reign.as_ref().map(|r| r.node);
-        (0u16..).map(NodeId).take(self.spec.nodes.len()).filter(move |id| Some(*id) != primary)
+        self.spec.ids().filter(move |id| Some(*id) != primary)
     }
 
     /// A node that answers and whose history is not the primary's: it may have acknowledged what it does not have, and its

@@ -12,7 +12,7 @@ use crate::votes;
 
 /// The nodes before the first probe.
 pub(crate) fn unseen(spec: &ClusterSpec) -> Vec<Node> {
-    (0u16..).map(NodeId).zip(&spec.nodes).map(|(id, n)| empty(id, n)).collect()
+    spec.by_id().map(|(id, n)| empty(id, n)).collect()
 }
 
 fn empty(id: NodeId, spec: &NodeSpec) -> Node {
@@ -26,7 +26,7 @@ fn empty(id: NodeId, spec: &NodeSpec) -> Node {
 
 /// The present snapshot, with the given version.
 pub(crate) fn build(m: &Machine, version: u64) -> Topology {
-    let nodes = (0u16..).map(NodeId).zip(&m.spec.nodes).map(|(id, spec)| node(m, id, spec)).collect();
+    let nodes = m.spec.by_id().map(|(id, spec)| node(m, id, spec)).collect();
     Topology {
         version,
         cluster: m.spec.name.clone(),

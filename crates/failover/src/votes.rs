@@ -33,11 +33,8 @@ pub(crate) fn electorate_of(
     spec: &ClusterSpec,
     names: Option<&SyncNames>,
 ) -> Option<Electorate> {
-    let all = || (0u16..).map(NodeId).take(spec.nodes.len());
     if names.is_some_and(SyncNames::is_async) || (names.is_none() && facts.seen_async) {
-        let total = spec.nodes.len();
-        let quorum = quorum::majority(total);
-        return Some(Electorate { voters: all().collect(), total, quorum, asynchronous: true });
+        return Some(over_all(spec));
     }
     let names = names?;
     if names.is_nobody() {
@@ -45,8 +42,7 @@ pub(crate) fn electorate_of(
         return Some(Electorate { voters: Vec::new(), total: 0, quorum: 1, asynchronous: false });
     }
     let quorum = quorum::of_names(names)?;
-    let voters =
-        all().zip(&spec.nodes).filter(|(_, n)| names.contains(&n.application_name)).map(|(id, _)| id);
+    let voters = spec.by_id().filter(|(_, n)| names.contains(&n.application_name)).map(|(id, _)| id);
     Some(Electorate { voters: voters.collect(), total: names.names.len(), quorum, asynchronous: false })
 }
 
@@ -59,7 +55,7 @@ pub(crate) fn electorate_of(
 pub(crate) fn followed_as_of(facts: &Facts, spec: &ClusterSpec, primary: NodeId) -> Option<Time> {
     let node = facts.node(primary)?;
     let sample = node.live()?;
-    let newest = electorate(facts, spec).unwrap_or_else(|| unknown_names(spec));
+    let newest = electorate(facts, spec).unwrap_or_else(|| over_all(spec));
     let newest = enough_as_of(facts, spec, &newest, (node, sample))?;
     let own = sample.members.as_ref().filter(|own| facts.members.as_ref() != Some(*own));
     match own.and_then(|own| electorate_of(facts, spec, Some(&own.sync))) {
@@ -83,15 +79,10 @@ fn enough_as_of(
     times.iter().rev().nth(last).map(|t| (*t).min(node.sampled))
 }
 
-/// While the names are not known the votes are counted over all nodes.
-fn unknown_names(spec: &ClusterSpec) -> Electorate {
+/// All nodes: where commits wait for nobody, and while the names are not known.
+fn over_all(spec: &ClusterSpec) -> Electorate {
     let total = spec.nodes.len();
-    Electorate {
-        voters: (0u16..).map(NodeId).take(total).collect(),
-        total,
-        quorum: quorum::majority(total),
-        asynchronous: true,
-    }
+    Electorate { voters: spec.ids().collect(), total, quorum: quorum::majority(total), asynchronous: true }
 }
 
 /// When `voter` was last known to follow, or to know of no newer epoch.
