@@ -4,9 +4,8 @@
 
 use crate::{Failure, process};
 use clap::Args;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// What `cargo xtask chaos` takes.
 #[derive(Debug, Args)]
@@ -19,18 +18,8 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Builds, then replaces this process, so that its exit code is ours.
+/// Builds, then becomes the program.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
-    let mut build = Command::new(process::cargo());
-    build.current_dir(root).args(["build", "-p", "howdah-cli", "-p", "howdah-chaos"]);
-    if options.release {
-        build.arg("--release");
-    }
-    process::run_to_success(&mut build)?;
-    let profile = if options.release { "release" } else { "debug" };
-    let program = process::target_folder(root).join(profile).join("howdah-chaos");
-    let mut chaos = Command::new(&program);
-    chaos.current_dir(root).args(&options.arguments);
-    let error = chaos.exec();
-    Err(format!("cannot start {}: {error}", program.display()).into())
+    let program = ("howdah-chaos", options.arguments.as_slice());
+    process::build_and_become(root, options.release, &["howdah-cli", "howdah-chaos"], program)
 }

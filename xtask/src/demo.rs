@@ -4,9 +4,8 @@
 
 use crate::{Failure, process};
 use clap::Args;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// What `cargo demo` takes.
 #[derive(Debug, Args)]
@@ -19,18 +18,14 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Builds, then replaces this process, so that Ctrl-C reaches the demo and its exit code is ours.
+/// Builds, then becomes `howdah demo`.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
-    let mut build = Command::new(process::cargo());
-    build.current_dir(root).args(["build", "-p", "howdah-cli", "-p", "howdah-examples"]);
-    if options.release {
-        build.arg("--release");
-    }
-    process::run_to_success(&mut build)?;
-    let profile = if options.release { "release" } else { "debug" };
-    let binary = process::target_folder(root).join(profile).join("howdah");
-    let mut demo = Command::new(&binary);
-    demo.arg("demo").args(&options.arguments);
-    let error = demo.exec();
-    Err(format!("cannot start {}: {error}", binary.display()).into())
+    let arguments: Vec<String> =
+        std::iter::once("demo".to_owned()).chain(options.arguments.clone()).collect();
+    process::build_and_become(
+        root,
+        options.release,
+        &["howdah-cli", "howdah-examples"],
+        ("howdah", &arguments),
+    )
 }

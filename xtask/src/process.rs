@@ -2,8 +2,9 @@
 
 use crate::Failure;
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// The cargo that started us, so that one toolchain is used throughout.
 pub(crate) fn cargo() -> PathBuf {
@@ -31,6 +32,27 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String, Failure> {
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     Err(format!("`{shown}` ended with {}: {}", output.status, complaint.trim()).into())
+}
+
+/// Builds packages, then replaces this process by a program of theirs, so that Ctrl-C reaches it and its exit code is ours.
+/// Comes back only when something failed.
+pub(crate) fn build_and_become(
+    root: &Path,
+    release: bool,
+    packages: &[&str],
+    (program, arguments): (&str, &[String]),
+) -> Result<ExitCode, Failure> {
+    let mut build = Command::new(cargo());
+    build.current_dir(root).arg("build");
+    build.args(packages.iter().flat_map(|package| ["-p", package]));
+    if release {
+        build.arg("--release");
+    }
+    run_to_success(&mut build)?;
+    let profile = if release { "release" } else { "debug" };
+    let program = target_folder(root).join(profile).join(program);
+    let error = Command::new(&program).current_dir(root).args(arguments).exec();
+    Err(format!("cannot start {}: {error}", program.display()).into())
 }
 
 /// A program that is on the `PATH`, if there is one of that name.
