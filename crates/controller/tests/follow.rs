@@ -4,55 +4,23 @@
 // The helpers of a test may panic as the test itself may.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use howdah_controller::{
-    Clock, Command, Controller, ControllerConfig, ControllerHandle, NodeConfig, RestAddress, setup_sql,
-};
+use howdah_controller::{Command, ControllerHandle, RestAddress, setup_sql};
 use howdah_testkit::{Cluster, Node, wait_until};
 use howdah_topology::{Gate, Mode, NodeId, NodeState, Topology};
+use support::{PATIENCE, config, start_with, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// For what takes several probes and a promotion on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn start(nodes: &[Node], patroni: Vec<RestAddress>) -> ControllerHandle {
-    // Fails only where a subscriber is installed already.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter("howdah_controller=debug").with_test_writer().try_init();
-    let mut config = config(nodes);
+fn follow(cluster: &Cluster, patroni: Vec<RestAddress>) -> ControllerHandle {
+    let mut config = config(cluster, Mode::Follow);
     config.patroni = patroni;
-    Controller::spawn(config, Clock::new())
-}
-
-fn config(nodes: &[Node]) -> ControllerConfig {
-    let nodes = nodes.iter().map(|n| NodeConfig::new(n.name(), &n.host(), n.port())).collect();
-    ControllerConfig::new("main", nodes, "postgres")
-}
-
-/// Waits for a snapshot that satisfies the condition, woken by each new one.
-async fn until(
-    handle: &ControllerHandle,
-    what: &str,
-    condition: impl Fn(&Topology) -> bool,
-) -> Arc<Topology> {
-    let mut changed = handle.changed();
-    let seen = tokio::time::timeout(PATIENCE, async {
-        loop {
-            changed.borrow_and_update();
-            let topology = handle.topology();
-            if condition(&topology) {
-                return topology;
-            }
-            changed.changed().await.unwrap();
-        }
-    })
-    .await;
-    seen.unwrap_or_else(|_| panic!("no snapshot in which {what}; the last is {:#?}", handle.topology()))
+    start_with(config)
 }
 
 fn reigns(topology: &Topology, node: u16) -> bool {
@@ -71,7 +39,7 @@ async fn is_untouched(node: &Node) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_primaries_the_newer_epoch_wins() {
     let cluster = Cluster::builder().replicas(2).start().await.unwrap();
-    let handle = start(cluster.nodes(), Vec::new());
+    let handle = follow(&cluster, Vec::new());
     until(&handle, "node0 is the primary", |t| reigns(t, 0)).await;
     cluster.node(2).psql("SELECT pg_promote()").await.unwrap();
     let seen = until(&handle, "node2 is the primary and node0 out", |t| {
@@ -103,7 +71,7 @@ async fn a_former_primary_is_not_taken_while_a_newer_timeline_is_known() {
     .await
     .unwrap();
     cluster.node(2).kill9().unwrap();
-    let handle = start(cluster.nodes(), Vec::new());
+    let handle = follow(&cluster, Vec::new());
     let held = until(
         &handle,
         "the reason is said",
@@ -124,10 +92,10 @@ async fn a_role_without_superuser_follows() {
     let sql = setup_sql(major, Mode::Follow, "watcher");
     cluster.node(0).psql(&format!("{sql}; ALTER ROLE watcher PASSWORD 'secret'")).await.unwrap();
     cluster.wait_caught_up(cluster.node(0), cluster.node(1)).await.unwrap();
-    let mut config = config(cluster.nodes());
+    let mut config = config(&cluster, Mode::Follow);
     config.user = "watcher".to_owned();
     config.password = Some("secret".to_owned());
-    let handle = Controller::spawn(config, Clock::new());
+    let handle = start_with(config);
     let seen = until(&handle, "the replica can be read", |t| {
         reigns(t, 0) && t.nodes[1].attached && t.nodes[1].is_routable_replica()
     })
@@ -214,7 +182,7 @@ async fn patronis_tags_are_obeyed_and_its_word_is_only_a_hint() {
         ("node1", "replica", r#""noloadbalance": true, "nofailover": true"#),
     ]);
     let nowhere = RestAddress { host: "127.0.0.1".to_owned(), port: 1 };
-    let handle = start(cluster.nodes(), vec![nowhere.clone(), rest.address.clone()]);
+    let handle = follow(&cluster, vec![nowhere.clone(), rest.address.clone()]);
     let seen = until(&handle, "the tags are known", |t| reigns(t, 0) && t.nodes[1].weight == 0).await;
     assert!(seen.nodes[1].nofailover && !seen.nodes[1].is_routable_replica());
     until(&handle, "the note says why", |t| t.nodes[1].note.contains("noloadbalance")).await;
@@ -242,7 +210,7 @@ async fn a_patroni_that_answers_nonsense_or_nothing_harms_nobody() {
     let cluster = Cluster::builder().replicas(1).start().await.unwrap();
     let rest = Rest::start().await;
     rest.says(&[("node0", "leader", ""), ("node1", "replica", r#""noloadbalance": true"#)]);
-    let handle = start(cluster.nodes(), vec![rest.address.clone()]);
+    let handle = follow(&cluster, vec![rest.address.clone()]);
     until(&handle, "the tag is known", |t| reigns(t, 0) && t.nodes[1].weight == 0).await;
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b' '; 4 << 20]].concat();
     let large_head = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 1 << 20]].concat();
