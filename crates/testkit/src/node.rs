@@ -150,7 +150,7 @@ impl Node {
     /// # Errors
     /// [`Error::Io`] when the process cannot be made.
     pub fn launch(&self) -> Result<(), Error> {
-        await_death(&std::mem::take(&mut *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner)));
+        await_death(&std::mem::take(&mut *self.dying()));
         if self.is_running() {
             return Ok(());
         }
@@ -210,7 +210,7 @@ impl Node {
         let what = format!("{} to stop", self.name());
         wait_until(&what, DEFAULT_DEADLINE, || async { !self.is_running() }).await?;
         dying.push(pid);
-        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = dying;
+        self.leave(dying);
         self.wait_gone().await
     }
 
@@ -223,7 +223,7 @@ impl Node {
         let mut dying = process::signal_server(pid, Signal::KILL);
         // A postmaster that another program started is reaped by somebody else, a moment later.
         dying.push(pid);
-        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = dying;
+        self.leave(dying);
         self.reap();
         Ok(())
     }
@@ -235,8 +235,7 @@ impl Node {
     pub async fn wait_gone(&self) -> Result<(), Error> {
         let what = format!("nothing to be left of {}", self.name());
         wait_until(&what, DEFAULT_DEADLINE, || async {
-            let dying = self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner);
-            dying.iter().all(|pid| !process::exists(*pid))
+            self.dying().iter().all(|pid| !process::exists(*pid))
         })
         .await
     }
@@ -247,7 +246,7 @@ impl Node {
     /// [`Error::NotRunning`].
     pub fn kill9_postmaster(&self) -> Result<(), Error> {
         let pid = self.running_pid()?;
-        *self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner) = process::children_of(pid);
+        self.leave(process::children_of(pid));
         process::signal(pid, Signal::KILL);
         self.reap();
         Ok(())
@@ -405,6 +404,15 @@ impl Node {
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.inner.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is left of a killed server.
+    fn dying(&self) -> MutexGuard<'_, Vec<i32>> {
+        self.inner.dying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, dying: Vec<i32>) {
+        *self.dying() = dying;
     }
 
     /// Collects the exit status of a killed postmaster.
