@@ -72,7 +72,8 @@ fn configure(server: &tokio_postgres::Config) -> Result<Config, Error> {
 /// One session's work: each transaction may run on another connection. Gives a sum, and the servers' process ids.
 async fn work(howdah: &Handle, user: &str, number: i32) -> Result<(i64, BTreeSet<i32>), Error> {
     let client = connect(howdah, user).await?;
-    let add = client.prepare("SELECT $1::int + $2::int, pg_backend_pid()").await?;
+    // A statement that takes a moment, as real ones do: one connection alone is not enough for all.
+    let add = client.prepare("SELECT $1::int + $2::int, pg_backend_pid() FROM pg_sleep(0.01)").await?;
     let (mut sum, mut servers) = (0, BTreeSet::new());
     for round in 1..=TRANSACTIONS {
         let row = client.query_one(&add, &[&number, &round]).await?;
