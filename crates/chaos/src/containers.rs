@@ -26,14 +26,12 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// The containers; [`Containers::remove`] removes them, and so does the next start.
 #[derive(Debug)]
-pub(crate) struct Containers {
-    _private: (),
-}
+pub(crate) struct Containers;
 
 impl Containers {
     /// Builds the image from the checkout and starts a primary and two standbys.
     pub(crate) async fn start_cluster(root: &Path, profile: &str) -> Result<Self, Failure> {
-        let site = Self { _private: () };
+        let site = Self;
         run(Command::new(root.join(".ci/base-image")).current_dir(root)).await?;
         let profile = format!("PROFILE={profile}");
         let build =

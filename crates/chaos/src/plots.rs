@@ -5,6 +5,7 @@ mod nodes;
 mod poolers;
 
 use crate::faults::{Fault, Plot};
+use crate::site::Cut;
 use crate::stage::Stage;
 use crate::verdict::Figures;
 use crate::{Failure, Options};
@@ -46,8 +47,8 @@ async fn act(fault: &Fault, stage: &mut Stage, rounds: u32) -> Result<(), Failur
         Plot::StallPooler => poolers::stall(stage, rounds).await,
         Plot::TwoPoolers => poolers::two(stage, rounds).await,
         Plot::CutAll => cuts::all(stage, rounds).await,
-        Plot::CutNodes => cuts::nodes(stage, rounds).await,
-        Plot::CutPooler => cuts::pooler(stage, rounds).await,
+        Plot::CutNodes => cuts::some(stage, Cut::Nodes, rounds).await,
+        Plot::CutPooler => cuts::some(stage, Cut::Pooler, rounds).await,
         Plot::Flap => cuts::flap(stage).await,
         Plot::TwoSides => cuts::two_sides(stage).await,
     }

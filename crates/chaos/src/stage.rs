@@ -121,14 +121,17 @@ impl Stage {
     /// Lets the clients end, and compares what they were told with what the primary has.
     pub(crate) async fn judge(&mut self) -> Result<(), Failure> {
         self.advance().await?;
-        self.load.stop(PATIENCE).await?;
         let primary = self.primary().await?;
-        let client = direct::connect(&self.site.conninfo(primary, "app")).await?;
-        let balance = self.load.books.compare(&client).await?;
-        self.figures.add_books(&self.load.books, balance);
+        self.figures.take(&mut self.load, &self.site.conninfo(primary, "app")).await?;
         let timeline = self.site.timeline(primary).await.ok_or("the primary does not say its timeline")?;
         self.figures.promotions = timeline - self.first_timeline;
         Ok(())
+    }
+
+    /// The same of a second load, which a plot has brought.
+    pub(crate) async fn take_second(&mut self, load: &mut Load) -> Result<(), Failure> {
+        let primary = self.primary().await?;
+        self.figures.take(load, &self.site.conninfo(primary, "app")).await
     }
 
     /// Prints each failover of the row with its steps: where the time went.

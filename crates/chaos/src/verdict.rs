@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::Failure;
 use crate::books::{Balance, Books, Gaps};
+use crate::direct;
 use crate::faults::Fault;
+use crate::load::Load;
+use crate::stage::PATIENCE;
 
 /// A row that may lose something is told it in bytes; one row of the load is about this much in the log.
 const BYTES_A_ROW: u64 = 300;
@@ -30,8 +34,18 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Takes in what the sessions of a load remember.
-    pub(crate) fn add_books(&mut self, books: &Books, balance: Balance) {
+    /// Lets a load's sessions end, and takes in what they remember, compared with what the primary has.
+    ///
+    /// # Errors
+    /// A session's statement is never answered, or the primary does not answer.
+    pub(crate) async fn take(&mut self, load: &mut Load, primary: &str) -> Result<(), Failure> {
+        load.stop(PATIENCE).await?;
+        let balance = load.books.compare(&direct::connect(primary).await?).await?;
+        self.add_books(&load.books, balance);
+        Ok(())
+    }
+
+    fn add_books(&mut self, books: &Books, balance: Balance) {
         self.lost.extend(balance.lost);
         self.duplicated.extend(balance.duplicated);
         self.acknowledged += balance.acknowledged;

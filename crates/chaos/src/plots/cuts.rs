@@ -33,36 +33,22 @@ pub(super) async fn all(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The primary loses the standbys, and the pooler sees all of them. Nothing can be acknowledged until either the
-/// partition heals or the standbys' side promotes.
-pub(super) async fn nodes(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
+/// The primary loses only some, and the partition heals. Without its standbys (`Cut::Nodes`) nothing can be acknowledged
+/// until it heals or the standbys' side promotes; without the pooler (`Cut::Pooler`) the standbys still see it: no
+/// promotion, work waits.
+pub(super) async fn some(stage: &mut Stage, cut: Cut, rounds: u32) -> Result<(), Failure> {
     for _ in 0..rounds {
         let old = stage.primary().await?;
         stage.advance().await?;
         stage.begin();
-        stage.site.containers()?.cut(old, Cut::Nodes).await?;
+        stage.site.containers()?.cut(old, cut).await?;
         tokio::time::sleep(LAST).await;
-        stage.site.containers()?.heal(old, Cut::Nodes).await?;
+        stage.site.containers()?.heal(old, cut).await?;
         stage.recovered().await?;
         stage.advance().await?;
         if stage.primary().await? != old {
             stage.rejoin(old).await?;
         }
-        stage.whole().await?;
-    }
-    Ok(())
-}
-
-/// The pooler loses the primary, which the standbys still see: no promotion, work waits.
-pub(super) async fn pooler(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
-    for _ in 0..rounds {
-        let primary = stage.primary().await?;
-        stage.advance().await?;
-        stage.begin();
-        stage.site.containers()?.cut(primary, Cut::Pooler).await?;
-        tokio::time::sleep(LAST).await;
-        stage.site.containers()?.heal(primary, Cut::Pooler).await?;
-        stage.recovered().await?;
         stage.whole().await?;
     }
     Ok(())
@@ -112,12 +98,7 @@ pub(super) async fn two_sides(stage: &mut Stage) -> Result<(), Failure> {
     stage.site.containers()?.heal(old, Cut::NodesAndPooler).await?;
     // The pooler beside it finds the new primary, and its sessions go on.
     inner.advance(1, PATIENCE).await?;
-    inner.stop(PATIENCE).await?;
-    let primary = stage.primary().await?;
-    let client = direct::connect(&stage.site.conninfo(primary, "app")).await?;
-    let balance = inner.books.compare(&client).await?;
-    stage.figures.add_books(&inner.books, balance);
-    Ok(())
+    stage.take_second(&mut inner).await
 }
 
 /// The container's user is nobody that this machine knows.

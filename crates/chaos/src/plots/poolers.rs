@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::Failure;
-use crate::direct;
 use crate::load::Load;
 use crate::pooler::Pooler;
 use crate::stage::{PATIENCE, Stage};
@@ -56,10 +55,5 @@ pub(super) async fn two(stage: &mut Stage, rounds: u32) -> Result<(), Failure> {
         stage.other_primary(old).await?;
         stage.rejoin(old).await?;
     }
-    load.stop(PATIENCE).await?;
-    let primary = stage.primary().await?;
-    let client = direct::connect(&stage.site.conninfo(primary, "app")).await?;
-    let balance = load.books.compare(&client).await?;
-    stage.figures.add_books(&load.books, balance);
-    Ok(())
+    stage.take_second(&mut load).await
 }
