@@ -89,8 +89,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Two errors a session and round: the statement in flight, and one more where connections of a dying server end one
-/// after the other.
+/// One error a session and round: the statement in flight.
 const PLAIN: Limits =
     Limits { write: None, read: None, sessions_end: false, promotions: None, errors: 1, lost_bytes: 0 };
 

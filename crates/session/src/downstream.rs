@@ -389,7 +389,8 @@ impl Turn<'_, '_> {
 
     /// Whether the error is a replica's alone, and the client has seen nothing of the answer.
     fn is_refusal(&self, code: &[u8], fields: &ErrorFields<'_>) -> bool {
-        let Some(routing) = self.session.routing.as_ref().filter(|_| self.server.is_armed()) else {
+        let on_replica = self.server.is_replica && self.server.is_armed();
+        let Some(routing) = self.session.routing.as_ref().filter(|_| on_replica) else {
             return false;
         };
         let conflict = is_conflict(code, fields);

@@ -104,8 +104,9 @@ impl Session {
             batch.open |= header.tag == b'Q' && at > 0;
             at = end;
             let is_whole = matches!(header.tag, b'Q' | b'S' | b'H' | b'F' | b'X');
-            // What goes to the primary need not be whole: a COPY may be answered without Sync.
-            if is_whole || self.wants_primary(&batch) && !batch.effects.sets_read_after() {
+            // What has to run on the primary need not be whole: a COPY may be answered without Sync. A read that only
+            // goes there is waited for, to be able to run again.
+            if is_whole || batch.primary && self.wants_primary(&batch) && !batch.effects.sets_read_after() {
                 batch.open |= !is_whole;
                 return Ok(self.decide(&batch, at));
             }
@@ -148,6 +149,8 @@ impl Session {
         (self.planned, self.planned_ends) = (length, batch.ends);
         self.planned_writes = batch.effects.is_write_possible();
         self.planned_own = Hint::of(batch.effects);
+        self.planned_repeats = length > 0
+            && !(batch.primary || batch.open || routing.is_marked() || batch.effects.sets_read_after());
         routing.set_exempt(batch.effects);
         if batch.effects.sets_read_after() && !batch.open {
             return Plan::Sets { batch: length };

@@ -99,6 +99,12 @@ impl Retry {
         }
     }
 
+    /// Nothing of what is in flight can run again any more.
+    pub(crate) fn forget(&mut self) {
+        let Retry { held, .. } = std::mem::take(self);
+        self.held = held;
+    }
+
     /// The bytes of the first batch.
     pub(crate) fn first(&self) -> &[u8] {
         self.batches.front().map_or(&[], |batch| &self.bytes[..batch.len])

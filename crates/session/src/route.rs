@@ -156,6 +156,11 @@ impl Routing {
         self.context.standard_conforming_strings = false;
     }
 
+    /// Whether the session may own something that only its server has.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked
+    }
+
     /// The server has acknowledged `DISCARD ALL`. Not before: one that fails leaves everything as it was.
     pub(crate) fn discarded(&mut self) {
         self.marked = false;

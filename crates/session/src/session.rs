@@ -96,6 +96,8 @@ pub struct Session {
     pub(crate) planned_ends: bool,
     /// Whether something in it is not proven to only read.
     pub(crate) planned_writes: bool,
+    /// The whole of it only reads and needs nothing that goes with a server: it can run again elsewhere.
+    pub(crate) planned_repeats: bool,
     /// Whether something in it is about Howdah's own parameters.
     pub(crate) planned_own: Hint,
     /// The same of the text that was noted last.
@@ -119,6 +121,7 @@ impl Session {
             planned: 0,
             planned_ends: false,
             planned_writes: false,
+            planned_repeats: false,
             planned_own: Hint::default(),
             noted: Hint::default(),
             scope: 0,

@@ -14,7 +14,7 @@ use crate::error::Fatal;
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::server::ServerSide;
-use crate::session::{Look, Outputs, Session, Shared};
+use crate::session::{Look, Outputs, PoolMode, Session, Shared};
 
 /// A frame longer than this is forwarded in parts (bytes); the driver's read buffer is not smaller.
 pub const STREAM_FRAMES_ABOVE: usize = 16 * 1024;
@@ -230,16 +230,19 @@ impl<'i> Turn<'_, 'i, '_> {
         }
     }
 
-    /// On a replica a new batch goes on only if it may run there (DESIGN.md section 5).
+    /// A new batch is looked at before any of it goes on: on a replica, whether it may run there (DESIGN.md section 5);
+    /// on the primary, whether it can run again elsewhere (section 8).
     fn batch_must_wait(&mut self, rest: &[u8]) -> Result<Option<Next>, Fatal> {
         let server = &mut *self.server;
-        if !server.is_replica
-            || self.session.routing.is_none()
+        if self.session.routing.is_none()
             || server.batch_open
             || server.copy_in
             || server.retry.has(server.requests.next_group())
         {
             return Ok(None);
+        }
+        if !server.is_replica {
+            return self.remember_on_primary(rest);
         }
         if server.status != TransactionStatus::Idle {
             // What follows the end of the transaction is a new batch, as soon as that is answered.
@@ -256,6 +259,34 @@ impl<'i> Turn<'_, 'i, '_> {
             Plan::Ignore { .. } => Ok((!nothing_to_repeat).then_some(Next::Stall)),
             Plan::Primary | Plan::Sets { .. } | Plan::Anywhere | Plan::Terminate => Ok(Some(Next::Stall)),
         }
+    }
+
+    /// A read on the primary is remembered, to run again if the primary is lost. What cannot run again ends that for all
+    /// that is in flight: it must not be left out of a second run, nor run twice.
+    fn remember_on_primary(&mut self, rest: &[u8]) -> Result<Option<Next>, Fatal> {
+        let server = &*self.server;
+        let between = server.status == TransactionStatus::Idle;
+        if server.retry.is_empty() {
+            // Only what was planned just now, and begins a transaction of its own.
+            let length = self.session.planned;
+            let may = between && self.session.planned_repeats && (1..=rest.len()).contains(&length);
+            if may && self.session.options.pool_mode != PoolMode::Session {
+                self.begin_batch(&rest[..length]);
+            }
+            return Ok(None);
+        }
+        let plan = if between { self.session.plan(self.shared, rest)? } else { Plan::Primary };
+        if plan == Plan::NeedMore {
+            return Ok(Some(Next::NeedMore));
+        }
+        let repeats = matches!(plan, Plan::Read { .. } | Plan::Primary) && self.session.planned_repeats;
+        let fits = between && repeats && self.begin_batch(&rest[..self.session.planned]).is_none();
+        if !fits {
+            self.session.planned_repeats = false;
+            self.server.disarm(self.out.to_client);
+            self.server.retry.forget();
+        }
+        Ok(None)
     }
 
     /// A batch of reads is remembered, to run again if it is refused; an empty one cannot be, and must not stand

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use howdah_session::RouteMode;
+use howdah_session::{PoolMode, RouteMode};
 use proptest::prelude::*;
 
 use crate::wire::{Say, frames, short};
@@ -13,7 +13,7 @@ fn say() -> Say {
     Say::default()
 }
 
-/// Everything on the primary, where nothing is tried again.
+/// Everything on the primary, where only reads are tried again.
 fn primary() -> Setup {
     Setup { cluster: Some(RouteMode::Primary), replicas: 0, ..Setup::cluster() }
 }
@@ -76,7 +76,7 @@ fn a_request_in_flight_is_unknown() {
         (say().query("insert a"), "E(08007) Z(I)"),
         (say().run("insert a").sync(), "E(08007) Z(I)"),
         (say().function_call(), "E(08007) Z(I)"),
-        (say().parse("s", "select 1").sync(), "E(08007) Z(I)"),
+        (say().parse("s", "insert a").sync(), "E(08007) Z(I)"),
         (say().run("insert a").close("x").sync(), "E(08007) Z(I)"),
         (
             say().query("insert a").run("insert b").sync().query("insert c"),
@@ -88,6 +88,74 @@ fn a_request_in_flight_is_unknown() {
             goes_on(world);
         });
     }
+}
+
+#[test]
+fn a_read_in_flight_on_the_primary_runs_again() {
+    let row = "T D(select 1|0) C(SELECT 1) Z(I)";
+    let two = format!("{row} T D(select 2|0) C(SELECT 1) Z(I)");
+    for (words, answer) in [
+        (say().query("select 1"), row),
+        (say().run("select 1").sync(), "1 2 D(select 1|10) C(SELECT 1) Z(I)"),
+        (say().parse("s", "select 1").describe("s").sync(), "1 t T Z(I)"),
+        (say().parse("s", "select 1").run_named("s").sync(), "1 2 D(select 1|10) C(SELECT 1) Z(I)"),
+        (say().query("select 1").query("select 2"), two.as_str()),
+        (say().query("begin read only"), "C(BEGIN) Z(T)"),
+    ] {
+        for setup in [primary(), Setup { cluster: Some(RouteMode::Auto), ..primary() }] {
+            setup.each(|world| {
+                assert_eq!(in_flight(world, words.clone()), answer);
+                assert_eq!(world.clients[0].end, None);
+            });
+        }
+    }
+}
+
+#[test]
+fn only_a_read_of_which_nothing_was_seen_runs_again_and_only_once() {
+    let unknown = "E(08007) Z(I)";
+    let both = format!("{unknown} {unknown}");
+    for (words, answer) in [
+        (say().query("select 1").query("insert a"), both.as_str()),
+        (say().query("insert a").query("select 1"), both.as_str()),
+        (say().run("select 1").sync().run("insert a").sync(), both.as_str()),
+        (say().run("select 1").run("insert a").sync(), unknown),
+        (say().run("select 1").flush().sync(), unknown),
+        (say().query("begin read only").query("insert a"), both.as_str()),
+    ] {
+        primary().each(|world| {
+            assert_eq!(in_flight(world, words.clone()), answer);
+            assert!(world.ran(0).is_empty());
+            goes_on(world);
+        });
+    }
+    // The session's state was the server's, or may have been.
+    for setup in [Setup { mode: PoolMode::Session, ..primary() }, primary()] {
+        let marks = setup.mode == PoolMode::Transaction;
+        setup.each(|world| {
+            if marks {
+                world.ask(say().query("create temp table t ()"));
+            }
+            assert_eq!(in_flight(world, say().query("select 1")), unknown);
+        });
+    }
+    // A replica was preferred, and there is none.
+    Setup { cluster: Some(RouteMode::PreferReplica), ..primary() }.each(|world| {
+        assert_eq!(in_flight(world, say().query("insert a")), unknown);
+        assert!(world.ran(0).is_empty());
+    });
+    primary().each(|world| {
+        world.servers_read = false;
+        world.say(0, say().query("select 1"));
+        for _ in 0..2 {
+            world.settle();
+            world.crash(0);
+        }
+        world.servers_read = true;
+        world.settle();
+        assert_eq!(world.heard(0), unknown);
+        goes_on(world);
+    });
 }
 
 #[test]
@@ -111,7 +179,7 @@ fn a_batch_without_its_sync_is_skipped_up_to_it() {
 #[test]
 fn a_name_that_was_parsed_in_flight_is_not_remembered() {
     primary().each(|world| {
-        in_flight(world, say().parse("s", "select 1").sync());
+        in_flight(world, say().parse("s", "insert a").sync());
         assert_eq!(world.ask(say().parse("s", "select 1").sync()), "1 Z(I)");
         in_flight(world, say().run("insert a").close("s").sync());
         assert_eq!(world.ask(say().run_named("s").sync()), "2 D(select 1|10) C(SELECT 1) Z(I)");
