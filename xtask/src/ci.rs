@@ -14,6 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 const FIXED_SEEDS: (u64, u32) = (1, 250);
 /// How many seeds the simulator runs from a fresh, printed one.
 const FRESH_SEEDS: u32 = 250;
+/// The rows of `cargo xtask chaos` that are played every time, once each: a fault of each kind.
+const CHAOS: &str = "kill,pooler-killed,lag,async-kill,cut-off,two-sides";
 
 /// What `cargo ci` takes.
 #[derive(Debug, Args)]
@@ -104,19 +106,20 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
         cargo("bench-smoke", &["test", "--quiet", "-p", "howdah-benches", "--benches"]),
         rustdoc,
     ];
-    all.extend(compose_step(root));
-    all
-}
-
-/// The containers come up, where there is something to run them; said plainly where there is not.
-fn compose_step(root: &Path) -> Option<Step> {
-    if !containers_answer(root) {
-        println!("ci: no container engine with Compose answers: the step compose is not run");
-        return None;
+    // Times are shown and not judged: other work may keep the machine busy.
+    let mut chaos = cargo("chaos", &["xtask", "chaos", "--lenient", "--rounds", "1", "--only", CHAOS]);
+    if containers_answer(root) {
+        let mut command = Command::new("docker/smoke");
+        command.current_dir(root);
+        all.push(Step { name: "compose", command });
+    } else {
+        println!(
+            "ci: no container engine with Compose answers: compose and the rows of chaos with containers are not run"
+        );
+        chaos.command.arg("--no-containers");
     }
-    let mut command = Command::new("docker/smoke");
-    command.current_dir(root);
-    Some(Step { name: "compose", command })
+    all.push(chaos);
+    all
 }
 
 /// Whether there is something to run containers.
