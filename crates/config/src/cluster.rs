@@ -95,7 +95,7 @@ keys! {
     }
 
     ["Nodes"]
-    /// Among equally advanced candidates the greatest priority is promoted.
+    /// The greatest priority is promoted; a node that is not the furthest first receives what that has.
     priority: i32 as Integer = 0, LIVE.own();
     /// Never promoted.
     nofailover: bool as Switch = false, LIVE.own();

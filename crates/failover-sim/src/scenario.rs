@@ -27,12 +27,13 @@ use script::Script;
 use words::ScriptError;
 
 /// The files, by topic.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
     ("answers.sim", include_str!("../scenarios/answers.sim")),
     ("evidence.sim", include_str!("../scenarios/evidence.sim")),
     ("fence.sim", include_str!("../scenarios/fence.sim")),
     ("names.sim", include_str!("../scenarios/names.sim")),
     ("poolers.sim", include_str!("../scenarios/poolers.sim")),
+    ("prefer.sim", include_str!("../scenarios/prefer.sim")),
     ("restart.sim", include_str!("../scenarios/restart.sim")),
     ("switchover.sim", include_str!("../scenarios/switchover.sim")),
 ];

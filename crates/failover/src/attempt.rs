@@ -48,6 +48,17 @@ pub(crate) struct Planned {
     pub(crate) stopped: bool,
 }
 
+/// A candidate that is to be promoted and lacks what another node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// The candidate.
+    pub(crate) node: NodeId,
+    /// The furthest, from which it streams first.
+    pub(crate) from: NodeId,
+    /// What it is to have: the timeline and position of the furthest.
+    pub(crate) upto: (u32, Lsn),
+}
+
 /// One failover under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
@@ -75,6 +86,10 @@ pub(crate) struct Attempt {
     pub(crate) fenced: BTreeSet<NodeId>,
     /// Fenced nodes' timeline and position, all WAL replayed.
     pub(crate) positions: BTreeMap<NodeId, (u32, Lsn)>,
+    /// The preferred candidate that streams, or has streamed, from a node that has more.
+    pub(crate) behind: Option<Behind>,
+    /// Candidates that did not receive in time what another has.
+    pub(crate) late: BTreeSet<NodeId>,
     /// The node to promote.
     pub(crate) elected: Option<NodeId>,
     /// How far the promotion is.
@@ -99,6 +114,8 @@ impl Attempt {
             records: BTreeMap::new(),
             fenced: BTreeSet::new(),
             positions: BTreeMap::new(),
+            behind: None,
+            late: BTreeSet::new(),
             elected: None,
             promotion: Promotion::NotAsked,
             called_off: None,

@@ -5,12 +5,22 @@ use std::collections::BTreeSet;
 use howdah_topology::{Lsn, Mode, NodeId};
 
 use crate::action::Done;
+use crate::attempt::Behind;
 use crate::evidence;
 use crate::fault::Fault;
 use crate::machine::Machine;
 use crate::members::SyncNames;
 use crate::rows::State;
 use crate::spec::{NodeSpec, OnLastNode};
+
+/// Who is to be promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elected {
+    /// Nobody has more than it.
+    Furthest(NodeId),
+    /// It first streams from another what it lacks.
+    Behind(Behind),
+}
 
 impl Machine {
     /// A node's settings.
@@ -73,24 +83,18 @@ impl Machine {
             .collect()
     }
 
-    /// The furthest candidate, or why there is none.
-    pub(crate) fn elect(&self) -> Result<NodeId, String> {
+    /// Who is to be promoted, or why nobody is.
+    pub(crate) fn elect(&self) -> Result<Elected, String> {
         let attempt = self.attempt.as_ref().ok_or("no failover is under way")?;
         let read: BTreeSet<NodeId> = attempt.positions.keys().copied().collect();
         if !self.enough_fenced(&read) {
             return Err("the positions of a quorum could not be read with all WAL replayed".to_owned());
         }
         let best = self.best_position().ok_or("no position was read")?;
-        let mut furthest: Vec<NodeId> =
-            attempt.positions.iter().filter(|(_, p)| **p == best).map(|(id, _)| *id).collect();
-        furthest.retain(|id| self.may_be_promoted(*id));
-        if let Some(wanted) = attempt.wanted {
-            let found = furthest.contains(&wanted);
-            return found.then_some(wanted).ok_or(format!("{} is not the furthest node", self.name(wanted)));
-        }
-        let priority = |id: &NodeId| self.node_spec(*id).map(|n| n.priority);
-        furthest.sort_by_key(|id| (std::cmp::Reverse(priority(id)), *id));
-        let elected = *furthest.first().ok_or("the furthest node may not be promoted")?;
+        let elected = match attempt.wanted {
+            Some(wanted) => self.wanted_of(wanted, best)?,
+            None => self.preferred_of(best)?,
+        };
         self.check_lag(best)?;
         Ok(elected)
     }

@@ -8,6 +8,7 @@ use howdah_topology::{Mode, NodeId, Time};
 
 use crate::action::{ActionError, Done};
 use crate::attempt::Promotion;
+use crate::elect::Elected;
 use crate::event::Command;
 use crate::evidence::{self, Evidence};
 use crate::facts::NodeFacts;
@@ -63,7 +64,10 @@ impl Machine {
             Guard::ReplayBlocked => {
                 !self.in_state_for(self.spec.limits.promote_timeout) && !self.replay_blocked().is_empty()
             }
-            Guard::Elected => idle && self.elect().is_ok(),
+            Guard::ElectedBehind => idle && matches!(self.elect(), Ok(Elected::Behind(_))),
+            Guard::Elected => idle && matches!(self.elect(), Ok(Elected::Furthest(_))),
+            Guard::CaughtUp => idle && self.preferred_has_all(),
+            Guard::CatchUpLate => self.catch_up_late(),
             Guard::ElectFailed => idle && self.elect().is_err(),
             Guard::RepointDone => {
                 idle && !matches!(result("write names"), Some(Err(_))) && self.leases_are_out()

@@ -26,6 +26,7 @@ pub mod machine;
 pub mod members;
 mod names;
 mod plan;
+mod prefer;
 mod probing;
 pub mod quorum;
 mod records;

@@ -177,7 +177,7 @@ impl Machine {
 
     /// Whether answers are wanted soon.
     fn hurried(&self) -> bool {
-        self.state == State::Drain
+        matches!(self.state, State::Drain | State::CatchUp)
             || !matches!(self.state, State::Follow | State::Upkeep | State::Halted)
                 && self.suspect_since.is_some()
     }

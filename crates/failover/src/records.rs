@@ -153,7 +153,9 @@ impl Machine {
             },
             (Guard::PrimaryTrusted, _) => self.trusted().map(|id| self.name(id)),
             (Guard::UpkeepDue, _) => self.plan().map(|job| job.why),
-            (Guard::Elected, _) => self.elect().ok().map(|id| self.name(id)),
+            (Guard::Elected | Guard::ElectedBehind, _) => {
+                self.elect().ok().map(|elected| self.say_elected(elected))
+            }
             (_, Act::Undo) => return format!("called off: {}", self.why_called_off(row)),
             _ => None,
         };

@@ -27,6 +27,8 @@ pub enum State {
     Fence,
     /// Reading the positions.
     Elect,
+    /// The preferred candidate streams from the furthest what it lacks.
+    CatchUp,
     /// Pointing the others at the elected one.
     Repoint,
     /// Checking the locks once more.
@@ -60,6 +62,7 @@ impl State {
             State::Vote => "vote",
             State::Fence => "fence",
             State::Elect => "elect",
+            State::CatchUp => "catch_up",
             State::Repoint => "repoint",
             State::Recheck => "recheck",
             State::Promote => "promote",
@@ -136,8 +139,14 @@ pub enum Guard {
     FenceFailed,
     /// A fenced node does not replay what it has because replay is paused or in a conflict.
     ReplayBlocked,
-    /// The positions of a quorum are read, and there is a candidate.
+    /// The positions of a quorum are read, and there is a candidate that has everything.
     Elected,
+    /// The same, and the preferred candidate lacks what another has.
+    ElectedBehind,
+    /// The preferred candidate has received what the furthest has.
+    CaughtUp,
+    /// It has not, and cannot any more, or not in time.
+    CatchUpLate,
     /// The positions are read, and nobody can be promoted.
     ElectFailed,
     /// The elected one has its names, and the others were told where to stream from.
@@ -195,6 +204,10 @@ pub enum Act {
     ReadPositions,
     /// Resume replay, end conflicting reads, read the position again.
     HelpReplay,
+    /// Point the preferred candidate at the furthest.
+    StreamFromFurthest,
+    /// Fence the preferred candidate again, whatever it has received.
+    FenceAgain,
     /// Write the elected one's names and point the others at it.
     RepointOthers,
     /// Check every vote.
@@ -312,8 +325,15 @@ pub const ROWS: &[Row] = rows! {
     "elect.newer": Elect, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "elect.lost": Elect, VotesLost => CallOff, Undo, "votes are lost";
     "elect.blocked": Elect, ReplayBlocked => Elect, HelpReplay, "replay is paused or in a conflict with a read: nobody is judged by what it has not replayed";
+    "elect.behind": Elect, ElectedBehind => CatchUp, StreamFromFurthest, "the preferred candidate lacks what another has: it streams that first";
     "elect.done": Elect, Elected => Repoint, RepointOthers, "the furthest candidate is elected";
     "elect.failed": Elect, ElectFailed => CallOff, Undo, "nobody can be promoted";
+
+    "catch_up.alive": CatchUp, PrimaryAnswers => CallOff, Undo, "the primary answers again";
+    "catch_up.newer": CatchUp, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
+    "catch_up.lost": CatchUp, VotesLost => CallOff, Undo, "votes are lost";
+    "catch_up.done": CatchUp, CaughtUp => Fence, FenceAgain, "the preferred candidate has what the furthest has: it is fenced again";
+    "catch_up.late": CatchUp, CatchUpLate => Fence, FenceAgain, "the preferred candidate has not received what the furthest has in time: it is fenced again";
 
     "repoint.alive": Repoint, PrimaryAnswers => CallOff, Undo, "the primary answers again";
     "repoint.newer": Repoint, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";

@@ -17,7 +17,7 @@ pub struct NodeSpec {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Ties between equal positions go to the greater.
+    /// The greater is promoted; if it is not the furthest it first receives what that has.
     pub priority: u32,
     /// Share of the reads.
     pub weight: u32,
@@ -72,6 +72,11 @@ pub struct Limits {
     pub action_timeout: Duration,
     /// A receiver is gone this long after the fence was set, or the node does not count.
     pub fence_timeout: Duration,
+    /// A candidate that is to be promoted by order, or because the furthest may not be, receives within this what the
+    /// furthest has, or is not promoted.
+    pub catch_up_timeout: Duration,
+    /// The same for one that is only preferred by its priority: after this the furthest is promoted.
+    pub preference_timeout: Duration,
     /// A switchover waits so long for the primary's transactions to end and its standbys to have everything.
     pub drain_timeout: Duration,
     /// No transaction was seen for so long after new work is held: then none is on its way any more.
@@ -107,6 +112,8 @@ impl Default for Limits {
             restart_grace: ms(2_000),
             action_timeout: ms(1_000),
             fence_timeout: ms(2_000),
+            catch_up_timeout: ms(5_000),
+            preference_timeout: ms(1_000),
             drain_timeout: ms(5_000),
             drain_quiet: ms(50),
             stop_timeout: ms(10_000),

@@ -7,6 +7,7 @@ use howdah_topology::{FailoverOutcome, NodeId};
 
 use crate::action::{Action, Done};
 use crate::attempt::{Attempt, Promotion};
+use crate::elect::Elected;
 use crate::event::Command;
 use crate::fence::FenceRecord;
 use crate::guards::HOUR;
@@ -34,6 +35,8 @@ impl Machine {
             Act::Remedy => self.remedy(),
             Act::ReadPositions => self.read_positions(),
             Act::HelpReplay => self.help_replay(),
+            Act::StreamFromFurthest => self.stream_from_furthest(),
+            Act::FenceAgain => self.fence_again(),
             Act::RepointOthers => self.repoint_others(),
             Act::CheckVotes => self.check_votes(),
             Act::Promote => self.promote(),
@@ -191,7 +194,8 @@ impl Machine {
     fn read_positions(&mut self) {
         self.tasks.clear();
         if let Some(attempt) = &mut self.attempt {
-            attempt.fenced_at = Some(self.now);
+            // A candidate that had to stream first was attached to nobody whose lease could be renewed by it.
+            attempt.fenced_at.get_or_insert(self.now);
         }
         let fenced: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.fenced.iter().copied()).collect();
         for id in fenced {
@@ -213,7 +217,7 @@ impl Machine {
     }
 
     fn repoint_others(&mut self) {
-        let Ok(elected) = self.elect() else { return };
+        let Ok(Elected::Furthest(elected)) = self.elect() else { return };
         self.tasks.clear();
         let Some(attempt) = &mut self.attempt else { return };
         attempt.elected = Some(elected);

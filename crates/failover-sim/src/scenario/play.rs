@@ -137,6 +137,8 @@ fn world(of: &WorldSpec, seed: u64, mutation: Mutation) -> World {
         .map(|i| {
             let mut node = NodeSpec::new(&format!("n{i}"), &format!("10.0.3.{}", 200 + i), 5432);
             node.nofailover = of.nofailover.contains(&i);
+            let own = of.priority.iter().find(|(of, _)| *of == i);
+            node.priority = own.map_or(node.priority, |(_, priority)| *priority);
             node
         })
         .collect();

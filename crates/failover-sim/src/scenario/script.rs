@@ -65,6 +65,8 @@ pub struct WorldSpec {
     pub on_last_node: OnLastNode,
     /// Nodes that are never promoted.
     pub nofailover: Vec<usize>,
+    /// Nodes with another priority than the rest, and which.
+    pub priority: Vec<(usize, u32)>,
     /// Nodes without a supervisor.
     pub unsupervised: Vec<usize>,
     /// Standbys use replication slots.
@@ -83,6 +85,7 @@ impl Default for WorldSpec {
             names: SyncNames { method: Method::First, k: 1, names: vec!["*".to_owned()] },
             on_last_node: OnLastNode::Block,
             nofailover: Vec::new(),
+            priority: Vec::new(),
             unsupervised: Vec::new(),
             slots: false,
             may_halt: false,
@@ -215,6 +218,10 @@ fn setting(world: &mut WorldSpec, words: &mut Words) -> Read<bool> {
         "nodes" => world.nodes = count(rest.number()?),
         "poolers" => world.poolers = count(rest.number()?),
         "nofailover" => world.nofailover.push(rest.node()?),
+        "priority" => {
+            let node = rest.node()?;
+            world.priority.push((node, u32::try_from(rest.number()?).unwrap_or(u32::MAX)));
+        }
         "unsupervised" => world.unsupervised.push(rest.node()?),
         "slots" => world.slots = true,
         "degrade" => world.on_last_node = OnLastNode::Degrade,

@@ -17,6 +17,8 @@ pub(crate) struct Server {
     pub(crate) sample: Sample,
     /// How it answers probes instead.
     pub(crate) down: Option<ProbeFailure>,
+    /// It streams and receives nothing.
+    pub(crate) stalled: bool,
     /// How it answers actions instead, by name.
     pub(crate) refuses: Option<(&'static str, ActionError)>,
 }
@@ -85,7 +87,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         streams_as: standby.then(|| spec.nodes[at].name.clone()),
         checks: Some(Checks::default()),
     };
-    Server { sample, down: None, refuses: None }
+    Server { sample, down: None, stalled: false, refuses: None }
 }
 
 impl Bench {
@@ -206,12 +208,13 @@ impl Bench {
     /// Standbys receive at once what their primary has, unless they are beyond it or of another history.
     fn stream(&mut self) {
         for at in 0..self.servers.len() {
-            let Some(up) = self.upstream_of(at).filter(|_| self.servers[at].sample.in_recovery) else {
+            let receives = self.servers[at].sample.in_recovery && !self.servers[at].stalled;
+            let Some(up) = self.upstream_of(at).filter(|_| receives) else {
                 continue;
             };
             let (up, own) = (self.servers[up].sample.clone(), &mut self.servers[at].sample);
             let (position, same) = (up.position(), own.timeline == up.timeline && own.history == up.history);
-            if own.position() <= position && (same || own.timeline < up.timeline) && !up.in_recovery {
+            if own.position() <= position && (same || own.timeline < up.timeline) {
                 (own.timeline, own.history) = (up.timeline, up.history);
                 own.received = Some(position);
                 own.replayed = if own.replay_paused { own.replayed } else { Some(position) };

@@ -5,6 +5,7 @@
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
 //! - `unnamed.rs`: a primary that dies before the names were written (§2).
+//! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
 //! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
 
@@ -13,6 +14,7 @@
 
 mod bench;
 mod demands;
+mod prefer;
 mod release;
 mod replay;
 mod unnamed;
