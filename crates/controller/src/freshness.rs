@@ -132,6 +132,7 @@ impl Sampler {
             node: link.id,
             sent,
             timeline,
+            flushed,
             inserted: fields.lsn("inserted").map(|inserted| end_of_records(inserted, flushed)),
             replayed: fields.lsn("replayed"),
         }))

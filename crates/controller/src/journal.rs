@@ -44,7 +44,15 @@ impl Journal {
         if !running && self.ended != records.len() {
             self.ended = records.len();
             let took_us = u64::try_from(last.took().as_micros()).unwrap_or(u64::MAX);
-            tracing::warn!(cluster = %self.cluster, outcome = %last.outcome, took_us, to = ?last.to, "failover ended");
+            tracing::warn!(
+                cluster = %self.cluster,
+                outcome = %last.outcome,
+                took_us,
+                to = ?last.to,
+                lost_bytes = ?last.lost_bytes,
+                lost_slots = ?last.lost_slots,
+                "failover ended"
+            );
         }
     }
 }

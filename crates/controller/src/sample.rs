@@ -50,6 +50,10 @@ SELECT r AS in_recovery,
            AND application_name <> 'howdah_supervisor'
            AND NOT (application_name = 'howdah' AND usename = current_user)) END AS busy,
        EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'howdah_supervisor') AS supervised,
+       (SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots s
+        WHERE slot_type = 'logical' AND NOT temporary AND coalesce(wal_status, '') <> 'lost'
+          AND to_jsonb(s) ->> 'invalidation_reason' IS NULL
+          AND (NOT r OR coalesce(to_jsonb(s) ->> 'synced', 'false') = 'true')) AS logical_slots,
        coalesce(current_setting('howdah.switchover', true), '') <> '' AS stop_ordered,
        current_setting('default_transaction_read_only') AS read_only,
        coalesce(current_setting('howdah.tuned', true), '') <> '' AS times_kept,
@@ -190,6 +194,7 @@ pub(crate) fn read(
         flushed,
         received: fields.lsn("received").filter(|_| in_recovery),
         replayed: fields.lsn("replayed").filter(|_| in_recovery),
+        logical_slots: words(fields.text("logical_slots")),
         receiver: receiver(&fields),
         replication: replication.iter().map(|row| attached(&Fields::of(row))).collect(),
         sync_names: sync_names.parse::<SyncNames>().map_err(|_| SampleError("synchronous_standby_names"))?,
@@ -223,6 +228,11 @@ pub(crate) fn end_of_records(inserted: Lsn, flushed: Option<Lsn>) -> Lsn {
         }
         _ => inserted,
     }
+}
+
+/// The words of a text; none of NULL.
+fn words(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 fn remember(fields: &Fields<'_>, memory: &mut Memory) {

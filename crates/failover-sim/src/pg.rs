@@ -330,6 +330,7 @@ impl Pg {
             flushed: primary(end),
             received: standby(end).filter(|_| !self.received_null),
             replayed: standby(lsn(self.replayed)),
+            logical_slots: Vec::new(),
             receiver,
             replication: self.attached(nodes),
             sync_names: self.sync_names.clone(),

@@ -92,6 +92,8 @@ pub(crate) struct Attempt {
     pub(crate) late: BTreeSet<NodeId>,
     /// The node to promote.
     pub(crate) elected: Option<NodeId>,
+    /// Logical slots of the old primary that the elected one does not have.
+    pub(crate) lost_slots: Vec<String>,
     /// How far the promotion is.
     pub(crate) promotion: Promotion,
     /// Why it was called off, once it is.
@@ -117,6 +119,7 @@ impl Attempt {
             behind: None,
             late: BTreeSet::new(),
             elected: None,
+            lost_slots: Vec::new(),
             promotion: Promotion::NotAsked,
             called_off: None,
         }

@@ -122,8 +122,12 @@ impl Machine {
                     .to_owned(),
             );
         }
-        if asynchronous && lag > self.spec.limits.max_failover_lag {
-            return Err(format!("replication is asynchronous and {lag} bytes would be lost"));
+        let most = self.spec.limits.max_failover_lag;
+        if asynchronous && lag > most {
+            return Err(format!(
+                "replication is asynchronous and {lag} bytes that the primary was seen to have would be lost: more than \
+                 max_lost_bytes ({most})"
+            ));
         }
         Ok(())
     }

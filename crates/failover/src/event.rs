@@ -90,8 +90,8 @@ pub enum Event {
         /// Why.
         failure: ProbeFailure,
     },
-    /// Positions read between probes, for freshness (DESIGN.md §6): after a write the controller samples the
-    /// primary and then its replicas without waiting for the next probe.
+    /// Positions read between probes, for freshness (DESIGN.md §6) and for what a promotion would lose: after a write the
+    /// controller samples the primary and then its replicas without waiting for the next probe.
     Moved {
         /// The node.
         node: NodeId,
@@ -101,6 +101,8 @@ pub enum Event {
         timeline: u32,
         /// Out of recovery: the insert position.
         inserted: Option<Lsn>,
+        /// Out of recovery: the flush position.
+        flushed: Option<Lsn>,
         /// In recovery: the replayed position.
         replayed: Option<Lsn>,
     },

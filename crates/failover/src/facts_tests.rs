@@ -18,6 +18,7 @@ fn standby(replayed: u64) -> Sample {
         flushed: None,
         received: None,
         replayed: Some(Lsn(replayed)),
+        logical_slots: Vec::new(),
         receiver: None,
         replication: Vec::new(),
         sync_names: "".parse::<SyncNames>().unwrap(),

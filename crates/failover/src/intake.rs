@@ -14,8 +14,8 @@ impl Machine {
         match event {
             Event::ProbeAnswered { id, sent, sample } => self.probe_answered(id, sent, *sample),
             Event::ProbeFailed { id, sent, failure } => self.probe_failed(id, sent, failure),
-            Event::Moved { node, sent, timeline, inserted, replayed } => {
-                self.moved(node, sent, Moved { timeline, inserted, replayed });
+            Event::Moved { node, sent, timeline, inserted, flushed, replayed } => {
+                self.moved(node, sent, Moved { timeline, inserted, flushed, replayed });
             }
             Event::NodeReported { node, report } => match report {
                 Report::Refused | Report::Eof | Report::Silent | Report::ReadOnly => self.reported(node),
@@ -40,7 +40,7 @@ impl Machine {
         }
     }
 
-    /// Positions between two probes, for freshness only.
+    /// Positions between two probes, for freshness and for what would be lost.
     fn moved(&mut self, id: NodeId, sent: Time, moved: Moved) {
         let Some(reign) = &self.reign else { return };
         if moved.timeline != reign.epoch.timeline {
@@ -50,6 +50,7 @@ impl Machine {
             if let Some(position) = moved.inserted {
                 self.facts.freshness.primary_at(reign.epoch, sent, position);
             }
+            self.facts.primary_reached = self.facts.primary_reached.max(moved.flushed.unwrap_or_default());
         } else if let Some((node, replayed)) = self.facts.node_mut(id).zip(moved.replayed) {
             node.take_replayed(sent, replayed);
         }
@@ -137,5 +138,6 @@ impl Machine {
 struct Moved {
     timeline: u32,
     inserted: Option<Lsn>,
+    flushed: Option<Lsn>,
     replayed: Option<Lsn>,
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use howdah_topology::{FailoverOutcome, FailoverRecord, FailoverStep, Mode, NodeId};
 
 use crate::evidence::Evidence;
+use crate::history;
 use crate::machine::{MAX_RECORDS, Machine};
 use crate::rows::{Act, Guard, Row, State};
+use crate::sample::Sample;
 
 /// So long a dead primary without a failover stays unwritten: the standbys are asked anew when a suspicion begins, and a
 /// vote that cannot be reached yet is no refusal.
@@ -29,6 +31,8 @@ impl Machine {
             from: self.reign.as_ref().map(|r| r.node),
             to: None,
             epoch: None,
+            lost_bytes: None,
+            lost_slots: Vec::new(),
             steps: vec![suspect],
             outcome: FailoverOutcome::Running,
         });
@@ -57,6 +61,33 @@ impl Machine {
         {
             record.steps.push(FailoverStep { name, took_us });
         }
+    }
+
+    /// What the promotion loses: known of the old primary, and not there in the new epoch.
+    pub(crate) fn record_loss(&mut self, promoted: &Sample) {
+        let lost_bytes = self.lost_bytes(promoted);
+        let lost_slots = self.attempt.as_ref().map(|a| a.lost_slots.clone()).unwrap_or_default();
+        if let Some(record) = self.open() {
+            (record.lost_bytes, record.lost_slots) = (lost_bytes, lost_slots);
+        }
+    }
+
+    /// Bytes between the last known position of the epoch that is left and the beginning of the new one. To be asked before
+    /// the new one is published.
+    fn lost_bytes(&self, promoted: &Sample) -> Option<u64> {
+        let attempt = self.attempt.as_ref()?;
+        // Positions of another timeline than the one that is left do not compare.
+        self.epoch.filter(|e| e.timeline == attempt.timeline)?;
+        let elected = || attempt.positions.get(&attempt.elected?).map(|(_, position)| *position);
+        let began_at = history::epoch_of(promoted).map(|e| e.began_at).or_else(elected)?;
+        Some(self.facts.primary_reached.bytes_since(began_at))
+    }
+
+    /// The logical slots of the old primary that a node does not have.
+    pub(crate) fn slots_missing_on(&self, elected: NodeId) -> Vec<String> {
+        let Some(reign) = &self.reign else { return Vec::new() };
+        let there = self.facts.sample(elected).map(|s| s.logical_slots.as_slice()).unwrap_or_default();
+        reign.sample.logical_slots.iter().filter(|slot| !there.contains(slot)).cloned().collect()
     }
 
     /// The elected node.
@@ -89,6 +120,8 @@ impl Machine {
             from: None,
             to: Some(id),
             epoch,
+            lost_bytes: None,
+            lost_slots: Vec::new(),
             steps: Vec::new(),
             outcome: FailoverOutcome::Adopted,
         };
@@ -124,6 +157,8 @@ impl Machine {
             from: self.reign.as_ref().map(|r| r.node),
             to: None,
             epoch: None,
+            lost_bytes: None,
+            lost_slots: Vec::new(),
             steps: vec![FailoverStep { name: State::Suspect.name(), took_us }],
             outcome: FailoverOutcome::Refused(why),
         });

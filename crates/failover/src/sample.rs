@@ -81,6 +81,9 @@ pub struct Sample {
     pub received: Option<Lsn>,
     /// In recovery: `pg_last_wal_replay_lsn()`.
     pub replayed: Option<Lsn>,
+    /// Names of its logical replication slots that are neither temporary nor lost already. In recovery: only those that are
+    /// kept in step with the primary's (17 and later) and would serve after a promotion.
+    pub logical_slots: Vec<String>,
     /// The WAL receiver, if one runs.
     pub receiver: Option<Receiver>,
     /// `pg_stat_replication`.

@@ -219,8 +219,10 @@ impl Machine {
     fn repoint_others(&mut self) {
         let Ok(Elected::Furthest(elected)) = self.elect() else { return };
         self.tasks.clear();
+        let lost_slots = self.slots_missing_on(elected);
         let Some(attempt) = &mut self.attempt else { return };
         attempt.elected = Some(elected);
+        attempt.lost_slots = lost_slots;
         let others: Vec<NodeId> = attempt.fenced.iter().copied().filter(|id| *id != elected).collect();
         self.record_elected(elected);
         let names = self.names_after(elected);
@@ -263,6 +265,7 @@ impl Machine {
         };
         let sample = (**sample).clone();
         self.tasks.clear();
+        self.record_loss(&sample);
         self.enthrone(elected, &sample);
         if attempt.planned.is_none() {
             self.promotions.push_back(self.now);

@@ -64,6 +64,12 @@ pub struct FailoverRecord {
     pub to: Option<NodeId>,
     /// The new epoch, once published.
     pub epoch: Option<Epoch>,
+    /// WAL that the old primary was seen to have flushed and the new epoch does not have, bytes. A lower bound of what was
+    /// lost: what it wrote after its last answer is not known. Where commits wait for a standby nothing of it was
+    /// acknowledged. `None`: nobody was promoted here, or this Howdah did not see the old primary alive.
+    pub lost_bytes: Option<u64>,
+    /// Logical replication slots of the old primary, as of its last answer, that the new one does not have.
+    pub lost_slots: Vec<String>,
     /// The steps in order, the running one included.
     pub steps: Vec<FailoverStep>,
     /// How it ended.

@@ -122,6 +122,10 @@ pub struct FailoverRow {
     pub to: Option<String>,
     /// The new timeline.
     pub timeline: Option<u32>,
+    /// WAL that the old primary had and the new one has not, at least.
+    pub lost_bytes: Option<u64>,
+    /// Logical slots that the new primary does not have, with commas.
+    pub lost_slots: String,
     /// How long it took, milliseconds with three decimals.
     pub took_ms: String,
     /// Each step and its milliseconds: `suspect 1.2, vote 3.4, …`.
@@ -132,8 +136,20 @@ pub struct FailoverRow {
 
 impl FailoverRow {
     /// The column names, in order, as the console prints them.
-    pub const COLUMNS: [&'static str; 10] =
-        ["cluster", "started_ms_ago", "why", "who", "from", "to", "timeline", "took_ms", "steps", "outcome"];
+    pub const COLUMNS: [&'static str; 12] = [
+        "cluster",
+        "started_ms_ago",
+        "why",
+        "who",
+        "from",
+        "to",
+        "timeline",
+        "lost_bytes",
+        "lost_slots",
+        "took_ms",
+        "steps",
+        "outcome",
+    ];
 
     /// The row of one failover at `now`.
     #[must_use]
@@ -152,6 +168,8 @@ impl FailoverRow {
             from: name(record.from),
             to: name(record.to),
             timeline: record.epoch.map(|e| e.timeline),
+            lost_bytes: record.lost_bytes,
+            lost_slots: record.lost_slots.join(", "),
             took_ms: millis_text(record.took()),
             steps: steps.join(", "),
             outcome: record.outcome.to_string(),
@@ -160,7 +178,7 @@ impl FailoverRow {
 
     /// The cells as text, in the order of [`FailoverRow::COLUMNS`]; `None` is NULL.
     #[must_use]
-    pub fn cells(&self) -> [Option<String>; 10] {
+    pub fn cells(&self) -> [Option<String>; 12] {
         [
             Some(self.cluster.clone()),
             Some(self.started_ms_ago.to_string()),
@@ -169,6 +187,8 @@ impl FailoverRow {
             self.from.clone(),
             self.to.clone(),
             self.timeline.map(|n| n.to_string()),
+            self.lost_bytes.map(|n| n.to_string()),
+            Some(self.lost_slots.clone()),
             Some(self.took_ms.clone()),
             Some(self.steps.clone()),
             Some(self.outcome.clone()),

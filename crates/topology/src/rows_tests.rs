@@ -42,6 +42,8 @@ fn a_failover_row_adds_its_steps() {
         from: Some(NodeId(0)),
         to: None,
         epoch: Some(Epoch { system_id: 1, timeline: 2, began_at: Lsn(1) }),
+        lost_bytes: Some(8192),
+        lost_slots: vec!["cdc".into(), "search".into()],
         steps: vec![
             FailoverStep { name: "suspect", took_us: 1_200 },
             FailoverStep { name: "vote", took_us: 34_005 },
@@ -56,4 +58,5 @@ fn a_failover_row_adds_its_steps() {
     assert_eq!(by("outcome"), Some("called off: it answers again"));
     assert_eq!(by("to"), None);
     assert_eq!(by("timeline"), Some("2"));
+    assert_eq!((by("lost_bytes"), by("lost_slots")), (Some("8192"), Some("cdc, search")));
 }

@@ -234,6 +234,11 @@ pub struct FailoverRow {
     pub new_primary: Option<String>,
     /// `running`, `done`, `called off` or `halted`.
     pub outcome: String,
+    /// WAL that the old primary was seen to have flushed and the new one does not have: a lower bound of what was lost. Of an
+    /// asynchronous cluster acknowledged commits may be in it, else none is. NULL: nothing is known of it.
+    pub lost_bytes: Option<u64>,
+    /// Logical replication slots of the old primary that the new one does not have, with commas; NULL for none.
+    pub lost_slots: Option<String>,
     /// Its steps in order. Shown as `steps`: `suspect 512.0 ms, votes 3.1 ms, …`, and summed in
     /// `duration_us`.
     pub steps: Vec<Step>,
@@ -263,6 +268,8 @@ impl Row for FailoverRow {
         text("old_primary"),
         text("new_primary"),
         text("outcome"),
+        int8("lost_bytes"),
+        text("lost_slots"),
         int8("duration_us"),
         text("steps"),
     ];
@@ -278,6 +285,8 @@ impl Row for FailoverRow {
             self.old_primary.as_ref().into(),
             self.new_primary.as_ref().into(),
             (&self.outcome).into(),
+            self.lost_bytes.into(),
+            self.lost_slots.as_ref().into(),
             self.duration_us().into(),
             self.steps_text().into(),
         ]

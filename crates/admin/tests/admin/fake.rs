@@ -380,6 +380,8 @@ impl Pooler for Fake {
             old_primary: Some("node3".into()),
             new_primary: Some("node0".into()),
             outcome: "done".into(),
+            lost_bytes: Some(8192),
+            lost_slots: Some("cdc".into()),
             steps: vec![step("suspect", 51_200), step("votes", 3_100), step("promote", 40_000)],
         }];
         if self.busy_since.is_some() {

@@ -273,7 +273,7 @@ async fn clusters() {
     let started = UnixMicros(NOW.0 - 3_600_000_000).local();
     shows(
         "SHOW FAILOVERS",
-        "cluster:s started:s epoch:q kind:s reason:s by:s old_primary:s new_primary:s outcome:s duration_us:q steps:s",
+        "cluster:s started:s epoch:q kind:s reason:s by:s old_primary:s new_primary:s outcome:s lost_bytes:q lost_slots:s duration_us:q steps:s",
         &[&format!(
             "main|{started}|7|failover|the primary does not answer and no standby hears of it|howdah-1|node3|node0|\
              done|94300|suspect 51.2 ms, votes 3.1 ms, promote 40.0 ms"

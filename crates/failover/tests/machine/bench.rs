@@ -65,6 +65,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         flushed: (!standby).then_some(Lsn(1000)),
         received: standby.then_some(Lsn(1000)),
         replayed: standby.then_some(Lsn(1000)),
+        logical_slots: Vec::new(),
         receiver: None,
         replication: Vec::new(),
         sync_names: if standby { SyncNames::none() } else { names.clone() },

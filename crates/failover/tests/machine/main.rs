@@ -5,6 +5,7 @@
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
 //! - `unnamed.rs`: a primary that dies before the names were written (§2).
+//! - `loss.rs`: what a promotion loses (§6).
 //! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
 //! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
@@ -14,6 +15,7 @@
 
 mod bench;
 mod demands;
+mod loss;
 mod prefer;
 mod release;
 mod replay;

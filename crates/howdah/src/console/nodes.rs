@@ -183,6 +183,8 @@ fn failover_row(topology: &Topology, record: &FailoverRecord, moments: &Moments)
         old_primary: name(topology, record.from),
         new_primary: name(topology, record.to),
         outcome: outcome.to_owned(),
+        lost_bytes: record.lost_bytes,
+        lost_slots: Some(record.lost_slots.join(", ")).filter(|slots| !slots.is_empty()),
         steps: record.steps.iter().map(step).collect(),
     }
 }

@@ -178,6 +178,17 @@ pub(super) const METRICS: &[Metric] = &[
     seconds("last_failover_started_timestamp", "When the last change began, in Unix time", CLUSTER, |s| {
         last(&s.failovers).map(|f| (vec![f.cluster.clone()], f.started.seconds())).collect()
     }),
+    Metric {
+        name: "last_failover_lost",
+        help: "WAL that the last change is known to have lost, at least; nothing acknowledged where commits wait",
+        unit: Some(Unit::Bytes),
+        kind: Kind::Gauge,
+        labels: CLUSTER,
+        samples: |s| {
+            let lost = |f: &FailoverRow| Some((vec![f.cluster.clone()], f.lost_bytes? as f64));
+            last(&s.failovers).filter_map(lost).collect()
+        },
+    },
     // SHOW NODES.
     gauge("node_up", "1 while the node answers and is routed to", NODE, |s| {
         nodes(s, |n| Some(flag(n.state == NodeState::Up)))
