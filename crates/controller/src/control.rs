@@ -168,10 +168,9 @@ impl Control {
         };
         match action {
             Action::Lock => {
-                let (granted, sample) =
-                    ask::sample(line, &link, Some(&crate::sample::lock_sql()), deadline).await?;
+                let (granted, foreign, sample) = actions::vote::take(line, &link, deadline).await?;
                 self.votes = granted;
-                Ok(Done::Locked { granted, sample: Box::new(sample) })
+                Ok(Done::Locked { granted, foreign, sample: Box::new(sample) })
             }
             Action::CheckVote => {
                 let held = actions::vote::holds(line, deadline).await?;

@@ -82,6 +82,19 @@ pub(crate) fn vote_sql() -> String {
     )
 }
 
+/// Who else holds the vote of this node, but for sessions of this `application_name`; a prepared transaction has no `pid`.
+pub(crate) fn holders_sql(application_name: &str) -> String {
+    let (high, low) = VOTE_KEY;
+    format!(
+        "SELECT l.pid, nullif(a.application_name, '') AS application, a.usename AS role, \
+         coalesce(host(a.client_addr), 'a local socket') AS client \
+         FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.classid = {high} AND l.objid = {low} AND l.objsubid = 2 AND l.granted \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND l.pid IS DISTINCT FROM pg_backend_pid() AND a.application_name IS DISTINCT FROM '{application_name}'"
+    )
+}
+
 /// What the controller remembers of a node from one sample to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {

@@ -117,7 +117,8 @@ impl World {
                 if free {
                     pg.vote = session;
                 }
-                return done(Done::Locked { granted: free, sample: Box::new(pg.sample(&nodes)) });
+                let sample = Box::new(pg.sample(&nodes));
+                return done(Done::Locked { granted: free, foreign: None, sample });
             }
             Action::CheckVote => return done(Done::Vote(pg.vote.is_some() && pg.vote == session)),
             Action::Unlock => {

@@ -70,7 +70,9 @@ pub enum Action {
     },
     /// **(control)** Take this node's vote: `SELECT pg_try_advisory_lock(4810324, 1)` unless this session holds
     /// it already (`pg_locks` with `pid = pg_backend_pid()`; session locks count, and one unlock must suffice),
-    /// and a [`Sample`] in the same flight, after the lock. Answer: [`Done::Locked`].
+    /// and a [`Sample`] in the same flight, after the lock. Where someone holds it who is no Howdah (a session of another
+    /// `application_name` than Howdah's), that is reported, its session is ended by `pg_terminate_backend`, and the lock is
+    /// taken then. Answer: [`Done::Locked`].
     Lock,
     /// **(control)** Whether this session still holds this node's vote (`pg_locks`). Answer: [`Done::Vote`].
     CheckVote,
@@ -196,6 +198,8 @@ pub enum Done {
     Locked {
         /// Whether this session holds the vote now.
         granted: bool,
+        /// Who holds it that is no Howdah and could not be ended, in a few words.
+        foreign: Option<String>,
         /// The node as it is after the lock.
         sample: Box<Sample>,
     },

@@ -80,6 +80,8 @@ pub(crate) struct Attempt {
     pub(crate) votes: BTreeSet<NodeId>,
     /// A vote is someone else's.
     pub(crate) missed: Option<NodeId>,
+    /// Who has it, where that is no Howdah.
+    pub(crate) foreign: Option<String>,
     /// What was written on the nodes that are, or may be, fenced.
     pub(crate) records: BTreeMap<NodeId, FenceRecord>,
     /// Nodes whose receiver was seen gone after the fence.
@@ -113,6 +115,7 @@ impl Attempt {
             asked: BTreeSet::new(),
             votes: BTreeSet::new(),
             missed: None,
+            foreign: None,
             records: BTreeMap::new(),
             fenced: BTreeSet::new(),
             positions: BTreeMap::new(),

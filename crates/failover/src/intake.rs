@@ -100,7 +100,9 @@ impl Machine {
             Ok(Done::Locked { granted: true, .. }) => {
                 attempt.votes.insert(node);
             }
-            Ok(Done::Locked { granted: false, .. }) => attempt.missed = Some(node),
+            Ok(Done::Locked { granted: false, foreign, .. }) => {
+                (attempt.missed, attempt.foreign) = (Some(node), foreign.clone());
+            }
             Ok(Done::Fenced { receiver_gone, .. }) if *receiver_gone || trust => {
                 attempt.fenced.insert(node);
             }

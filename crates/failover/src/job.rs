@@ -130,8 +130,9 @@ impl Machine {
         let now = self.now;
         let Some(job) = &mut self.job else { return };
         match outcome {
-            Ok(Done::Locked { granted: false, .. }) => {
-                job.failed = Some("a lock is held by someone else".to_owned())
+            Ok(Done::Locked { granted: false, foreign, .. }) => {
+                let holder = foreign.as_deref().unwrap_or("someone else");
+                job.failed = Some(format!("a lock is held by {holder}"));
             }
             Ok(Done::Locked { granted: true, .. }) => job.locked = Some(now),
             Ok(Done::Names { inserted: Some(lsn) }) => job.reached = Some((now, *lsn)),

@@ -204,7 +204,9 @@ impl Machine {
             Guard::VoteMissed => {
                 let missed = self.attempt.as_ref().and_then(|a| a.missed);
                 let node = missed.map_or_else(String::new, |id| format!(" ({})", self.name(id)));
-                format!("{}{node}", row.sentence)
+                let foreign = self.attempt.as_ref().and_then(|a| a.foreign.as_deref());
+                let holder = foreign.map_or_else(String::new, |holder| format!(": {holder}"));
+                format!("{}{node}{holder}", row.sentence)
             }
             _ => row.sentence.to_owned(),
         }

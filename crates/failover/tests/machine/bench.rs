@@ -17,6 +17,8 @@ pub(crate) struct Server {
     pub(crate) sample: Sample,
     /// How it answers probes instead.
     pub(crate) down: Option<ProbeFailure>,
+    /// Who holds its vote and is no Howdah.
+    pub(crate) foreign: Option<String>,
     /// It streams and receives nothing.
     pub(crate) stalled: bool,
     /// How it answers actions instead, by name.
@@ -88,7 +90,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         streams_as: standby.then(|| spec.nodes[at].name.clone()),
         checks: Some(Checks::default()),
     };
-    Server { sample, down: None, stalled: false, refuses: None }
+    Server { sample, down: None, foreign: None, stalled: false, refuses: None }
 }
 
 impl Bench {
@@ -246,7 +248,11 @@ impl Bench {
         let nodes = self.machine.spec().nodes.clone();
         let server = &mut self.servers[at].sample;
         match action {
-            Action::Lock => return Done::Locked { granted: true, sample: Box::new(self.sample(at)) },
+            Action::Lock => {
+                let foreign = self.servers[at].foreign.clone();
+                let sample = Box::new(self.sample(at));
+                return Done::Locked { granted: foreign.is_none(), foreign, sample };
+            }
             Action::CheckVote => return Done::Vote(true),
             Action::Fence { record } => {
                 server.fence = Some(record.clone());
