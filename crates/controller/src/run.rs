@@ -273,7 +273,8 @@ pub(crate) fn spec(config: &ControllerConfig) -> ClusterSpec {
             port: node.port,
             priority: node.priority,
             weight: node.weight,
-            nofailover: node.nofailover || node.cascade,
+            nofailover: node.nofailover,
+            cascade: node.cascade,
         })
         .collect();
     ClusterSpec {

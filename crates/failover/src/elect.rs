@@ -107,7 +107,7 @@ impl Machine {
     /// Whether the settings and the node itself allow it.
     pub(crate) fn may_be_promoted(&self, id: NodeId) -> bool {
         let wanted = self.attempt.as_ref().and_then(|a| a.wanted) == Some(id);
-        let barred = self.node_spec(id).is_none_or(|n| n.nofailover) && !wanted;
+        let barred = self.node_spec(id).is_none_or(|n| n.cascade || n.nofailover && !wanted);
         !barred && self.facts.sample(id).is_some_and(|s| !s.delayed && s.in_recovery)
     }
 
@@ -170,6 +170,10 @@ impl Machine {
         if !matches!(self.state, State::Follow | State::Upkeep | State::Suspect) {
             return Some(format!("this cluster is in {}", self.state.name()));
         }
+        if let Some(to) = to.filter(|to| self.node_spec(*to).is_some_and(|n| n.cascade)) {
+            let name = self.name(to);
+            return Some(format!("{name} is a cascading standby: it has no vote and is never promoted"));
+        }
         if self.too_many() {
             return Some("max_failovers_per_hour is reached".to_owned());
         }
@@ -185,7 +189,7 @@ impl Machine {
             return Some(format!("{need} of {total} votes are needed and {reach} can be reached"));
         }
         let candidate = |id: NodeId| {
-            let spec = self.node_spec(id).is_some_and(|n| !n.nofailover || to == Some(id));
+            let spec = self.node_spec(id).is_some_and(|n| !n.cascade && (!n.nofailover || to == Some(id)));
             spec && self.facts.node(id).and_then(|f| f.live()).is_some_and(|s| s.in_recovery && !s.delayed)
         };
         let wanted = electorate.voters.iter().any(|v| to.is_none_or(|to| to == *v) && candidate(*v));

@@ -38,7 +38,7 @@ impl Machine {
         let streaming = self.spec.nodes.iter().filter(|n| {
             let row =
                 |r: &&Attached| r.application_name == n.application_name && r.state == StreamState::Streaming;
-            primary.1.replication.iter().find(row).is_some()
+            !n.cascade && primary.1.replication.iter().any(|r| row(&r))
         });
         if streaming.count() > names.len() && self.now.since(self.enthroned) < FIRST_LIST_PATIENCE {
             return None;
@@ -156,6 +156,7 @@ impl Machine {
                     s.in_recovery && s.fence.is_none() && s.timeline == sample.timeline && !s.delayed
                 });
                 *node != id
+                    && !spec.cascade
                     && checked
                     && self.is_prefix(*node)
                     && !list.contains(&spec.application_name)

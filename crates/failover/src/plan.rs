@@ -144,6 +144,9 @@ impl Machine {
     /// streams from the primary itself.
     fn plan_astray(&self, id: NodeId, primary: (NodeId, &Sample)) -> Option<Job> {
         let sample = self.answer(id).filter(|s| s.in_recovery && id != primary.0)?;
+        if self.node_spec(id)?.cascade {
+            return self.plan_cascade(id, sample, primary.0);
+        }
         let older = sample.timeline < primary.1.timeline && !self.follows(id);
         let name = &self.node_spec(id)?.application_name;
         let named = self.facts.members.as_ref().is_some_and(|m| m.sync.contains(name));
@@ -152,6 +155,22 @@ impl Machine {
         let why = format!("{} points at another node than the primary", self.name(id));
         let astray = (older || cascades) && self.is_prefix(id);
         astray.then(|| Job::new(why, [id]).then(id, Action::Repoint { to: primary.0 }))
+    }
+
+    /// A cascading standby is pointed elsewhere only when the node that it streams from is gone: dead for `member_timeout`, out
+    /// of recovery without being the primary, or of another history.
+    fn plan_cascade(&self, id: NodeId, sample: &Sample, primary: NodeId) -> Option<Job> {
+        let upstream = self.spec.ids().find(|up| self.points_at(sample, *up));
+        let strays = |up: NodeId| {
+            let live = self.facts.node(up).and_then(|f| f.live());
+            up != primary && live.is_some_and(|s| !s.in_recovery || !self.is_prefix(up))
+        };
+        let limit = self.spec.limits.member_timeout;
+        let lone = self.facts.node(id)?.lone.is_some_and(|at| self.now.since(at) >= limit);
+        let gone = lone && upstream != Some(primary) || upstream.is_some_and(strays);
+        let name = upstream.map_or_else(|| "it".to_owned(), |up| self.name(up));
+        let why = format!("{} cascades, and {name} is gone", self.name(id));
+        (gone && self.is_prefix(id)).then(|| Job::new(why, [id]).then(id, Action::Repoint { to: primary }))
     }
 
     /// The times of a standby's receiver, before everything that only a failover needs: without them silence is no evidence.
@@ -184,7 +203,8 @@ impl Machine {
             }
         }
         let lone = self.facts.node(id).and_then(|n| n.lone).is_some_and(|at| self.now.since(at) >= LONE);
-        let alone = !is_primary && lone && !self.points_at(sample, primary.0);
+        let cascade = self.node_spec(id).is_some_and(|n| n.cascade);
+        let alone = !is_primary && !cascade && lone && !self.points_at(sample, primary.0);
         alone.then(|| job("streams from nobody").then(id, Action::Repoint { to: primary.0 }))
     }
 

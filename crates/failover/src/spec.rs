@@ -23,6 +23,8 @@ pub struct NodeSpec {
     pub weight: u32,
     /// Never promoted; its vote and its position count all the same.
     pub nofailover: bool,
+    /// It streams from another standby: no vote, never promoted, and pointed elsewhere only when that one is gone.
+    pub cascade: bool,
 }
 
 impl NodeSpec {
@@ -38,6 +40,7 @@ impl NodeSpec {
             priority: 100,
             weight: 1,
             nofailover: false,
+            cascade: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use howdah_topology::NodeId;
 
 use crate::machine::Machine;
 use crate::members::SyncNames;
+use crate::spec::NodeSpec;
 use crate::votes::{self, Electorate};
 
 impl Machine {
@@ -45,10 +46,13 @@ impl Machine {
         Some(Electorate { voters, total, quorum: total.max(1), asynchronous: false })
     }
 
-    /// Every node but the published primary.
+    /// Every node but the published primary, and but cascading ones that streamed from others: these acknowledge nothing.
     fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
         let primary = self.reign.as_ref().map(|r| r.node);
-        self.spec.ids().filter(move |id| Some(*id) != primary)
+        let rows = self.reign.iter().flat_map(|r| &r.sample.replication);
+        let streams = move |name: &str| rows.clone().any(|r| r.application_name == name);
+        let counts = move |n: &NodeSpec| !n.cascade || streams(&n.application_name);
+        self.spec.by_id().filter(move |(id, n)| Some(*id) != primary && counts(n)).map(|(id, _)| id)
     }
 
     /// A node that answers and whose history is not the primary's: it may have acknowledged what it does not have, and its

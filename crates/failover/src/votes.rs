@@ -42,7 +42,8 @@ pub(crate) fn electorate_of(
         return Some(Electorate { voters: Vec::new(), total: 0, quorum: 1, asynchronous: false });
     }
     let quorum = quorum::of_names(names)?;
-    let voters = spec.by_id().filter(|(_, n)| names.contains(&n.application_name)).map(|(id, _)| id);
+    let voters =
+        spec.by_id().filter(|(_, n)| !n.cascade && names.contains(&n.application_name)).map(|(id, _)| id);
     Some(Electorate { voters: voters.collect(), total: names.names.len(), quorum, asynchronous: false })
 }
 
@@ -79,10 +80,11 @@ fn enough_as_of(
     times.iter().rev().nth(last).map(|t| (*t).min(node.sampled))
 }
 
-/// All nodes: where commits wait for nobody, and while the names are not known.
+/// All nodes but cascading ones: where commits wait for nobody, and while the names are not known.
 fn over_all(spec: &ClusterSpec) -> Electorate {
-    let total = spec.nodes.len();
-    Electorate { voters: spec.ids().collect(), total, quorum: quorum::majority(total), asynchronous: true }
+    let voters: Vec<NodeId> = spec.by_id().filter(|(_, n)| !n.cascade).map(|(id, _)| id).collect();
+    let total = voters.len();
+    Electorate { voters, total, quorum: quorum::majority(total), asynchronous: true }
 }
 
 /// When `voter` was last known to follow, or to know of no newer epoch.

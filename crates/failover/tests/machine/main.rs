@@ -5,6 +5,7 @@
 //! - `bench.rs`: the servers and the clock.
 //! - `demands.rs`: what `manage` demands (FAILOVER_PROTOCOL.md §1).
 //! - `unnamed.rs`: a primary that dies before the names were written (§2).
+//! - `cascade.rs`: standbys of standbys (§10).
 //! - `foreign.rs`: a vote that no Howdah holds (§4).
 //! - `loss.rs`: what a promotion loses (§6).
 //! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
@@ -15,6 +16,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod cascade;
 mod demands;
 mod foreign;
 mod loss;
