@@ -220,11 +220,16 @@ impl Console {
                 }
                 Ok(Reply::Done(format!("SET {key}={value}")))
             }
-            Command::Act(action) => Ok(self.act(pooler, action).await?),
+            Command::Act(action) => Ok(self.act(pooler, action, out).await?),
         }
     }
 
-    async fn act(&mut self, pooler: &dyn Pooler, action: Action) -> Result<Reply, ActionError> {
+    async fn act(
+        &mut self,
+        pooler: &dyn Pooler,
+        action: Action,
+        out: &mut Vec<u8>,
+    ) -> Result<Reply, ActionError> {
         match action {
             Action::Pause(db) => pause(pooler, db.as_deref()).await,
             Action::Resume(db) => self.resume(pooler, db.as_deref()).await,
@@ -247,7 +252,9 @@ impl Console {
             }
             Action::Reload => {
                 issued("RELOAD", None);
-                pooler.reload().await?;
+                for kept in pooler.reload().await? {
+                    write::notice_response(out, &Report::notice(&kept));
+                }
                 Ok(Reply::done("RELOAD"))
             }
             Action::Shutdown(how) => shutdown(pooler, how).await,

@@ -87,8 +87,8 @@ pub trait Pooler: Send + Sync {
     fn wait_close<'a>(&'a self, database: Option<&'a str>) -> Outcome<'a>;
     /// `SHUTDOWN …`: ready when the shutdown has begun.
     fn shutdown(&self, how: Shutdown) -> Outcome<'_>;
-    /// `RELOAD`: ready when the new settings are in effect.
-    fn reload(&self) -> Outcome<'_>;
+    /// `RELOAD`: ready when the new settings are in effect; a sentence for everything of them that needs a restart.
+    fn reload(&self) -> Outcome<'_, Vec<String>>;
     /// `SET key = value`.
     fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Outcome<'a, SetEffect>;
 

@@ -38,7 +38,7 @@ const PARTS: [(&str, &str, &[&str]); 4] = [
     (
         "FAILOVERS",
         "Failovers",
-        &["started", "kind", "old_primary", "new_primary", "outcome", "duration_us", "reason"],
+        &["started", "kind", "old_primary", "new_primary", "outcome", "lost_bytes", "duration_us", "reason"],
     ),
 ];
 

@@ -67,7 +67,7 @@ impl fmt::Display for RestAddress {
 }
 
 /// Everything the controller must be told of one cluster.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ControllerConfig {
     /// The cluster's name.
     pub cluster: String,

@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,12 +31,29 @@ pub(crate) const APPLICATION_NAME: &str = "howdah";
 /// Where the data path and our own sessions report nodes; bounded, and a report that finds it full is dropped.
 pub(crate) type ReportSender = mpsc::Sender<(NodeId, Report)>;
 
+/// How long an answer is waited for (`probe_timeout`): may change while it runs. Microseconds.
+#[derive(Debug)]
+struct Limit(AtomicU64);
+
+impl Limit {
+    fn new(limit: Duration) -> Self {
+        let this = Self(AtomicU64::new(0));
+        this.set(limit);
+        this
+    }
+
+    fn set(&self, limit: Duration) {
+        self.0.store(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 /// What a session needs to be opened.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) node: NodeId,
     pub(crate) config: Config,
-    pub(crate) limit: Duration,
+    /// Shared by everything that opens sessions there.
+    limit: Arc<Limit>,
     pub(crate) reports: ReportSender,
 }
 
@@ -60,7 +78,7 @@ impl Target {
         at: &NodeConfig,
         reports: ReportSender,
     ) -> Self {
-        let limit = settings.probe_timeout;
+        let limit = Arc::new(Limit::new(settings.probe_timeout));
         let second = Duration::from_secs(1);
         let mut config = Config::new();
         config.user(&settings.user).dbname(VOTE_DATABASE).application_name(APPLICATION_NAME);
@@ -73,8 +91,8 @@ impl Target {
             config.host(&at.host);
         }
         config.port(at.port).ssl_mode(SslMode::Disable);
-        // The driver's own limit is for the TCP connection alone; `open` limits the whole handshake.
-        config.connect_timeout(limit).tcp_user_timeout(second * 3);
+        // No limit of the driver's: `open` and the pool limit the whole handshake.
+        config.tcp_user_timeout(second * 3);
         config.keepalives(true).keepalives_idle(second).keepalives_interval(second).keepalives_retries(2);
         // Dropping a query of ours does not end it on the server: the server does it itself. Its own keepalives
         // find out when we are cut off, so that our vote does not outlive us.
@@ -87,6 +105,16 @@ impl Target {
         Self { node, config, limit, reports }
     }
 
+    /// How long an answer is waited for.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_micros(self.limit.0.load(Ordering::Relaxed))
+    }
+
+    /// Another limit from now on.
+    pub(crate) fn set_limit(&self, limit: Duration) {
+        self.limit.set(limit);
+    }
+
     /// The same node in another database.
     pub(crate) fn in_database(&self, dbname: &str) -> Self {
         let mut other = self.clone();
@@ -96,7 +124,7 @@ impl Target {
 
     /// Opens a session within the limit. When it ends without our doing, the node is reported.
     pub(crate) async fn open(&self) -> Result<Session, ProbeFailure> {
-        match tokio::time::timeout(self.limit, self.config.connect(NoTls)).await {
+        match tokio::time::timeout(self.limit(), self.config.connect(NoTls)).await {
             Err(_) => Err(ProbeFailure::Silent),
             Ok(Err(e)) => Err(failure_of(&e)),
             Ok(Ok((client, connection))) => {

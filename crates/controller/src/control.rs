@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_failover::{Action, ActionError, ActionId, Done, Event, Path, ProbeFailure, Sample};
-use howdah_topology::Mode;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -31,8 +30,6 @@ pub(crate) struct Control {
     line: Option<Line>,
     /// Whether the vote was taken in this session and not given back.
     votes: bool,
-    /// Whether it is looked at what `manage` demands.
-    checks: bool,
 }
 
 impl Control {
@@ -40,10 +37,9 @@ impl Control {
         link: Arc<NodeLink>,
         all: Arc<[Arc<NodeLink>]>,
         clock: Clock,
-        (events, mode): (mpsc::Sender<Event>, Mode),
+        events: mpsc::Sender<Event>,
     ) -> Self {
-        let checks = mode == Mode::Manage;
-        Self { link, all, clock, events, line: None, votes: false, checks }
+        Self { link, all, clock, events, line: None, votes: false }
     }
 
     /// Carries out orders until there is nobody left to give any.
@@ -76,7 +72,7 @@ impl Control {
     }
 
     async fn sample(&mut self) -> Result<Sample, ProbeFailure> {
-        let deadline = Instant::now() + self.link.target.limit;
+        let deadline = Instant::now() + self.link.target.limit();
         if let Some(failure) = self.line.as_ref().and_then(Line::failure) {
             // Told once; the next probe opens a new session.
             self.hang_up();
@@ -88,7 +84,7 @@ impl Control {
         let Some(line) = &mut self.line else { return Err(ProbeFailure::Eof) };
         let error = match ask::sample(line, &self.link, None, deadline).await {
             Ok((_, mut sample)) => {
-                if self.checks && !self.votes {
+                if self.link.is_managed() && !self.votes {
                     // No answer is no obstacle: it is asked again with the next probe.
                     drop(checks::refresh(line, &self.link, &self.all, deadline).await);
                     sample.checks = self.link.memory().checks.as_ref().map(|(checks, _)| checks.clone());

@@ -24,13 +24,13 @@ struct Orders {
 impl Orders {
     fn of(node: &howdah_testkit::Node) -> Self {
         let at = NodeConfig::new(node.name(), &node.host(), node.port());
-        let config = ControllerConfig::new("main", vec![at.clone()], "postgres");
+        let mut config = ControllerConfig::new("main", vec![at.clone()], "postgres");
+        config.mode = Mode::Manage;
         let (reports, _) = mpsc::channel(8);
         let (link, orders) = NodeLink::new(&config, NodeId(0), at, reports).unwrap();
         let link = Arc::new(link);
         let (sender, events) = mpsc::channel(8);
-        let control =
-            Control::new(Arc::clone(&link), [Arc::clone(&link)].into(), Clock::new(), (sender, Mode::Manage));
+        let control = Control::new(Arc::clone(&link), [Arc::clone(&link)].into(), Clock::new(), sender);
         tokio::spawn(control.run(orders));
         Self { link, events, next: 0 }
     }

@@ -75,7 +75,7 @@ pub async fn examine(mut config: ControllerConfig) -> Vec<Diagnosis> {
 async fn first_answer(link: &NodeLink) -> Result<(Line, Sample), String> {
     let opened = link.target.open().await.map_err(|failure| sentence_of(failure).to_owned())?;
     let mut line = Line::new(opened);
-    match ask::sample(&mut line, link, None, Instant::now() + link.target.limit).await {
+    match ask::sample(&mut line, link, None, Instant::now() + link.target.limit()).await {
         Ok((_, sample)) => Ok((line, sample)),
         Err(ask::AskError::Refused(why)) => Err(format!("the server refuses what is asked: {why}")),
         Err(error) => Err(sentence_of(error.into()).to_owned()),
@@ -144,7 +144,7 @@ async fn demands(patient: &mut Patient, all: &[Arc<NodeLink>]) -> Vec<Finding> {
     let Ok((line, _)) = &mut patient.answer else { return Vec::new() };
     let version = patient.link.memory().version;
     let peers = checks::peers_of(&patient.link, all);
-    let deadline = Instant::now() + patient.link.target.limit;
+    let deadline = Instant::now() + patient.link.target.limit();
     match checks::ask(line, (version, &peers), deadline).await {
         Ok(facts) => checks::judge(&facts, &peers),
         Err(error) => {

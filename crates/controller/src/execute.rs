@@ -70,7 +70,7 @@ impl Executor {
 /// A probe by a connection of its own.
 async fn fresh_probe(link: &NodeLink, clock: Clock, id: howdah_failover::ActionId) -> Event {
     let sent = clock.now();
-    let deadline = Instant::now() + link.target.limit;
+    let deadline = Instant::now() + link.target.limit();
     let session = match link.target.open().await {
         Ok(session) => session,
         Err(failure) => return Event::ProbeFailed { id, sent, failure },

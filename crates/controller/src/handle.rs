@@ -10,7 +10,7 @@ use howdah_topology::{FailoverRecord, NodeId, Topology};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::RestAddress;
+use crate::config::ControllerConfig;
 
 /// Reports of unreachable nodes that may wait; more are dropped, for they say the same.
 pub(crate) const REPORTS_WAITING: usize = 64;
@@ -41,7 +41,8 @@ pub(crate) struct Shared {
     pub(crate) history: Mutex<Vec<FailoverRecord>>,
     pub(crate) wrote: AtomicBool,
     pub(crate) wrote_notify: Notify,
-    pub(crate) patroni: watch::Sender<Vec<RestAddress>>,
+    /// The settings in force.
+    pub(crate) settings: watch::Sender<ControllerConfig>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) stopped: watch::Sender<bool>,
 }
@@ -94,13 +95,25 @@ impl ControllerHandle {
         }
     }
 
-    /// Asks other Patronis from now on, or none (RELOAD). Without effect where Howdah promotes.
-    pub fn ask_patroni(&self, addresses: Vec<RestAddress>) {
-        self.shared.patroni.send_if_modified(|asked| {
-            let differs = *asked != addresses;
-            *asked = addresses;
-            differs
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> ControllerConfig {
+        self.shared.settings.borrow().clone()
+    }
+
+    /// Takes over other settings of the same cluster (RELOAD); a sentence for everything that needs a restart. What is known of
+    /// the nodes stays, the epoch included, and a failover under way comes to its end.
+    pub fn reload(&self, config: &ControllerConfig) -> Vec<String> {
+        let mut kept = Vec::new();
+        self.shared.settings.send_if_modified(|settings| {
+            let before = settings.clone();
+            kept = settings.take_over(config);
+            *settings != before
         });
+        for sentence in &kept {
+            tracing::warn!("{sentence}");
+        }
+        kept
     }
 
     /// Gives an operator's command; the answer is a sentence for the console.

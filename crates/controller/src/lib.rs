@@ -28,6 +28,7 @@ mod journal;
 mod link;
 mod names;
 mod patroni;
+mod reload;
 mod run;
 mod sample;
 mod setup_sql;

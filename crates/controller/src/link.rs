@@ -1,11 +1,14 @@
 //! One node as the controller reaches it: where, with which sessions, and what is remembered of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use howdah_failover::{ActionError, Order};
-use howdah_topology::NodeId;
+use howdah_topology::{Mode, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -34,6 +37,8 @@ pub(crate) struct NodeLink {
     pub(crate) target: Target,
     pub(crate) control: mpsc::Sender<Timed>,
     pool: Pool,
+    /// Whether it is looked at what `manage` demands.
+    managed: AtomicBool,
     memory: Mutex<Memory>,
     /// When it was made.
     pub(crate) since: Instant,
@@ -54,16 +59,11 @@ impl NodeLink {
             second,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let limit = Some(settings.probe_timeout);
-        let pool = Pool::builder(manager)
-            .max_size(SECOND_SESSIONS)
-            // Never behind another: whoever finds no session asks again.
-            .timeouts(Timeouts { wait: Some(Duration::ZERO), create: limit, recycle: limit })
-            .runtime(Runtime::Tokio1)
-            .build()?;
+        let pool = Pool::builder(manager).max_size(SECOND_SESSIONS).runtime(Runtime::Tokio1).build()?;
         let (control, orders) = mpsc::channel(ORDERS_WAITING);
         let (memory, since) = (Mutex::default(), Instant::now());
-        Ok((Self { id, config, target, control, pool, memory, since }, orders))
+        let managed = AtomicBool::new(settings.mode == Mode::Manage);
+        Ok((Self { id, config, target, control, pool, managed, memory, since }, orders))
     }
 
     /// What is remembered of the node.
@@ -71,17 +71,34 @@ impl NodeLink {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it is looked at what `manage` demands.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.managed.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what of the settings is used here and may change while it runs.
+    pub(crate) fn take_over(&self, settings: &ControllerConfig) {
+        self.target.set_limit(settings.probe_timeout);
+        self.managed.store(settings.mode == Mode::Manage, Ordering::Relaxed);
+    }
+
+    /// Never behind another: whoever finds no session asks again.
+    async fn lend(&self) -> Result<Object, PoolError> {
+        let limit = Some(self.target.limit());
+        self.pool.timeout_get(&Timeouts { wait: Some(Duration::ZERO), create: limit, recycle: limit }).await
+    }
+
     /// A session beside the control session.
     pub(crate) async fn second(&self) -> Result<Second, ActionError> {
-        match self.pool.get().await {
+        match self.lend().await {
             Ok(lent) => Ok(Second::new(lent)),
-            Err(deadpool_postgres::PoolError::Backend(e)) => Err(ActionError::Refused(e.to_string())),
+            Err(PoolError::Backend(e)) => Err(ActionError::Refused(e.to_string())),
             Err(_) => Err(ActionError::Unanswered),
         }
     }
 
     /// Opens the pool's first session before it is needed, so that no action waits for a login.
     pub(crate) async fn warm(&self) {
-        drop(self.pool.get().await);
+        drop(self.lend().await);
     }
 }

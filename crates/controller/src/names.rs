@@ -59,7 +59,7 @@ async fn ask(
     let mut line = Line::new(target.open().await.ok()?);
     let sql =
         "SELECT current_setting('primary_conninfo') AS conninfo, current_setting('cluster_name') AS cluster";
-    let sets = line.ask(sql, Instant::now() + target.limit).await.ok()?;
+    let sets = line.ask(sql, Instant::now() + target.limit()).await.ok()?;
     let fields = Fields::of(sets.first()?.first()?);
     let conninfo = Conninfo::parse(fields.text("conninfo")?).ok()?;
     let named = conninfo.get("application_name").map(str::to_owned);

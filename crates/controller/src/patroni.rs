@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_failover::{Advice, Event};
-use howdah_topology::Gate;
+use howdah_topology::{Gate, Mode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -27,6 +27,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What it says of each node, in the order of the nodes.
 type Said = Vec<Option<Advice>>;
+
+/// The addresses that are asked: only where someone else promotes is there a manager.
+fn asked(settings: &ControllerConfig) -> Vec<RestAddress> {
+    if settings.mode == Mode::Follow { settings.patroni.clone() } else { Vec::new() }
+}
 
 /// The task that asks.
 pub(crate) struct Patroni {
@@ -60,14 +65,14 @@ impl Patroni {
 
     /// Asks until the controller ends.
     pub(crate) async fn run(mut self) {
-        let mut addresses = self.shared.patroni.subscribe();
+        let mut settings = self.shared.settings.subscribe();
         let mut news = self.shared.version.subscribe();
         loop {
-            let asked = addresses.borrow_and_update().clone();
+            let asked = asked(&settings.borrow_and_update());
             if asked.is_empty() {
                 self.nobody().await;
                 // An error means that the controller is gone.
-                if addresses.changed().await.is_err() {
+                if settings.changed().await.is_err() {
                     return;
                 }
                 continue;
@@ -75,7 +80,7 @@ impl Patroni {
             let begun = Instant::now();
             self.round(&asked).await;
             tokio::select! {
-                changed = addresses.changed() => if changed.is_err() { return },
+                changed = settings.changed() => if changed.is_err() { return },
                 () = self.rest(begun, &mut news) => {}
             }
         }

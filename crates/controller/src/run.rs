@@ -68,7 +68,7 @@ impl Controller {
             history: Mutex::default(),
             wrote: AtomicBool::new(false),
             wrote_notify: Notify::new(),
-            patroni: watch::Sender::new(config.patroni.clone()),
+            settings: watch::Sender::new(config.clone()),
             stop: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
         });
@@ -129,12 +129,8 @@ impl Runner {
         let links: Arc<[Arc<NodeLink>]> = links.into();
         let mut tasks = JoinSet::new();
         for (link, orders) in links.iter().zip(orders) {
-            let control = Control::new(
-                Arc::clone(link),
-                Arc::clone(&links),
-                shared.clock,
-                (event_sender.clone(), config.mode),
-            );
+            let control =
+                Control::new(Arc::clone(link), Arc::clone(&links), shared.clock, event_sender.clone());
             tasks.spawn(control.run(orders));
         }
         let sampler = Sampler {
@@ -144,10 +140,8 @@ impl Runner {
             interval: config.freshness_interval,
         };
         tasks.spawn(sampler.run());
-        if config.mode == Mode::Follow {
-            let patroni = Patroni::new(&config, Arc::clone(&shared), event_sender.clone());
-            tasks.spawn(patroni.run());
-        }
+        let patroni = Patroni::new(&config, Arc::clone(&shared), event_sender.clone());
+        tasks.spawn(patroni.run());
         let machine = Machine::new(spec(&config), rand::random(), shared.clock.now());
         let executor = Executor { links, clock: shared.clock, events: event_sender };
         let journal = Journal::new(&config.cluster);
@@ -160,13 +154,17 @@ impl Runner {
         mut reports: mpsc::Receiver<(NodeId, Report)>,
         mut commands: mpsc::Receiver<(Command, CommandAnswer)>,
     ) {
+        let mut settings = self.shared.settings.subscribe();
         self.take(Event::Tick);
+        // What was changed while the names were learnt.
+        self.reload();
         loop {
             let wake = self.machine.poll_timeout().map(|at| Instant::from_std(self.shared.clock.instant(at)));
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(event) = self.events.recv() => self.take(event),
                 Some((node, report)) = reports.recv() => self.take(Event::NodeReported { node, report }),
+                Ok(()) = settings.changed() => self.reload(),
                 Some((command, answer)) = commands.recv() => self.command(command, answer),
                 () = sleep_or_never(wake) => self.take(Event::Tick),
             }
@@ -203,6 +201,17 @@ impl Runner {
                 *history = self.machine.failovers().to_vec();
             }
         }
+    }
+
+    /// Takes over the settings as they are now.
+    fn reload(&mut self) {
+        let settings = self.shared.settings.borrow().clone();
+        let spec = spec(&settings);
+        tracing::debug!(cluster = %settings.cluster, ?spec, "settings");
+        for link in self.executor.links.iter() {
+            link.take_over(&settings);
+        }
+        self.take(Event::Reconfigured { spec: Box::new(spec) });
     }
 
     fn command(&mut self, command: Command, answer: CommandAnswer) {

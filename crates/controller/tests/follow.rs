@@ -197,10 +197,13 @@ async fn patronis_tags_are_obeyed_and_its_word_is_only_a_hint() {
     assert!(reigns(&seen, 0) && seen.nodes[1].weight == 1);
 
     // RELOAD without the address: nothing is left of it.
-    handle.ask_patroni(Vec::new());
+    let mut config = handle.settings();
+    config.patroni = Vec::new();
+    assert_eq!(handle.reload(&config), Vec::<String>::new());
     until(&handle, "the notes are gone", |t| reigns(t, 0) && t.nodes.iter().all(|n| n.note.is_empty())).await;
     rest.says(&[("node0", "leader", ""), ("node1", "replica", r#""noloadbalance": true"#)]);
-    handle.ask_patroni(vec![rest.address.clone()]);
+    config.patroni = vec![rest.address.clone()];
+    assert_eq!(handle.reload(&config), Vec::<String>::new());
     until(&handle, "the tag is known again", |t| t.nodes[1].weight == 0).await;
     handle.shutdown().await;
 }

@@ -5,6 +5,7 @@ use howdah_topology::{Lsn, NodeId, Time};
 use crate::action::{ActionError, ActionId, Done};
 use crate::advice::Advice;
 use crate::sample::Sample;
+use crate::spec::ClusterSpec;
 
 /// By which connection a probe goes. Both are tried: a hung postmaster fails only the fresh one, a hung backend
 /// only the standing one (FAILOVER_PROTOCOL.md §3).
@@ -128,6 +129,13 @@ pub enum Event {
     },
     /// The operator's command.
     Operator(Command),
+    /// The settings were changed (RELOAD). Who promotes, what happens to the last standby, times, bounds, and each node's
+    /// priority, weight and bars are taken over, and everything that is known stays; a failover under way comes to its end
+    /// by the old way. With other nodes than before nothing is taken over.
+    Reconfigured {
+        /// As they are now.
+        spec: Box<ClusterSpec>,
+    },
     /// This Howdah is about to end: what it has changed for as long as it watches is put back
     /// ([`crate::Machine::has_let_go`]).
     LettingGo,

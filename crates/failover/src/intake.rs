@@ -23,6 +23,7 @@ impl Machine {
             Event::Advised { advice } => self.advised(advice),
             Event::ActionDone { id, result } => self.action_done(id, result),
             Event::Operator(command) => self.commanded(command),
+            Event::Reconfigured { spec } => self.reconfigured(*spec),
             Event::LettingGo => self.let_go(),
             Event::Tick => {}
         }

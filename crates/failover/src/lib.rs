@@ -29,6 +29,7 @@ mod plan;
 mod prefer;
 mod probing;
 pub mod quorum;
+mod reconfigure;
 mod records;
 mod release;
 mod rng;

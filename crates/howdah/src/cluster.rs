@@ -128,14 +128,18 @@ pub(crate) async fn follow(pooler: Arc<Pooler>, cluster: Arc<Cluster>) {
 }
 
 impl Pooler {
-    /// RELOAD: what a running controller takes over.
-    pub(crate) fn apply_clusters(&self, config: &howdah_config::Config) {
+    /// RELOAD: what running controllers take over; a sentence for everything that needs a restart.
+    pub(crate) fn apply_clusters(&self, config: &howdah_config::Config) -> Vec<String> {
+        let mut kept = Vec::new();
         for (name, cluster) in &self.clusters {
-            // A cluster that is gone from the file runs on until a restart, as it is.
-            if let Some(written) = config.clusters.get(name) {
-                cluster.handle.ask_patroni(patroni(written));
+            match config.clusters.get(name) {
+                Some(written) => kept.extend(cluster.handle.reload(&controller_config(written))),
+                None => kept.push(format!("cluster {name}: gone from the file, and watched until a restart")),
             }
         }
+        let new = config.clusters.keys().filter(|name| !self.clusters.contains_key(*name));
+        kept.extend(new.map(|name| format!("cluster {name}: new, and watched from a restart on")));
+        kept
     }
 
     /// The names of a cluster's entries.

@@ -39,8 +39,8 @@ fn same_servers(a: &Database, b: &Database) -> bool {
 }
 
 impl Pooler {
-    /// Puts a configuration into force.
-    pub(crate) fn apply(self: &Arc<Self>, config: Config) {
+    /// Puts a configuration into force; a sentence for everything of it that needs a restart.
+    pub(crate) fn apply(self: &Arc<Self>, config: Config) -> Vec<String> {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         self.secrets.forget();
@@ -61,10 +61,11 @@ impl Pooler {
                 self.add_entry(&config, name, definition, false);
             }
         }
-        self.apply_clusters(&config);
+        let kept = self.apply_clusters(&config);
         self.apply_users(&config);
         self.start_minimum(&config);
         self.generation.fetch_add(1, Ordering::Release);
+        kept
     }
 
     fn add_entry(

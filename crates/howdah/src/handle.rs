@@ -75,7 +75,7 @@ impl Handle {
     /// # Errors
     /// The file cannot be read, or has mistakes.
     pub fn reload(&self) -> Result<(), String> {
-        self.pooler.reload_file()
+        self.pooler.reload_file().map(drop)
     }
 
     /// PAUSE (SIGUSR1): returns when every server is released.

@@ -129,7 +129,8 @@ impl Pooler {
             paused: std::sync::atomic::AtomicBool::new(false),
             suspended: std::sync::atomic::AtomicBool::new(false),
         });
-        pooler.apply(parts.config);
+        // Nothing runs yet that could keep what it had.
+        drop(pooler.apply(parts.config));
         pooler
     }
 

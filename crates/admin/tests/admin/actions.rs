@@ -150,6 +150,15 @@ async fn tls_settings_that_cannot_be_applied_are_noticed() {
 }
 
 #[tokio::test]
+async fn settings_that_need_a_restart_are_noticed_at_a_reload() {
+    let fake = Fake { busy_since: Some(std::time::Instant::now()), ..Fake::default() };
+    let (answer, _) = ask(&fake, Access::Admin, "RELOAD").await;
+    let text = "cluster main: dbname is taken over at a restart";
+    assert!(matches!(&answer[0], Message::Notice(fields) if fields[2].1 == text), "{answer:?}");
+    assert_eq!(answer[1..], done("RELOAD"));
+}
+
+#[tokio::test]
 async fn explain_route_needs_no_admin() {
     let (answer, _) = ask(&Fake::default(), Access::Stats, "EXPLAIN ROUTE SELECT 'a;b' FROM t;").await;
     let text = |text: &str| Some(text.to_owned());

@@ -437,8 +437,10 @@ impl Pooler for Fake {
     fn shutdown(&self, how: Shutdown) -> Outcome<'_> {
         self.act(format!("shutdown {how:?}"), ())
     }
-    fn reload(&self) -> Outcome<'_> {
-        self.act("reload".into(), ())
+    fn reload(&self) -> Outcome<'_, Vec<String>> {
+        let kept =
+            self.busy_since.is_some().then(|| "cluster main: dbname is taken over at a restart".to_owned());
+        self.act("reload".into(), kept.into_iter().collect())
     }
     fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Outcome<'a, SetEffect> {
         let effect = if key.contains("_tls_") { SetEffect::TlsKept } else { SetEffect::Applied };

@@ -183,6 +183,7 @@ async fn metrics() {
         "howdah_database_paused{database=\"app\"} 1.0",
         "howdah_cluster_writable{cluster=\"main\"} 1.0",
         "howdah_failovers_total{cluster=\"main\"} 1.0",
+        "howdah_last_failover_lost_bytes{cluster=\"main\"} 8192.0",
         "howdah_last_failover_step_seconds{cluster=\"main\",step=\"promote\"} 0.04",
         "howdah_node_up{cluster=\"main\",node=\"node0\"} 1.0",
         "howdah_node_lag_bytes{cluster=\"main\",node=\"node2\"} 50000000.0",

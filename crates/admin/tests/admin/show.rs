@@ -276,7 +276,7 @@ async fn clusters() {
         "cluster:s started:s epoch:q kind:s reason:s by:s old_primary:s new_primary:s outcome:s lost_bytes:q lost_slots:s duration_us:q steps:s",
         &[&format!(
             "main|{started}|7|failover|the primary does not answer and no standby hears of it|howdah-1|node3|node0|\
-             done|94300|suspect 51.2 ms, votes 3.1 ms, promote 40.0 ms"
+             done|8192|cdc|94300|suspect 51.2 ms, votes 3.1 ms, promote 40.0 ms"
         )],
     )
     .await;

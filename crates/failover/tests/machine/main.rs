@@ -9,6 +9,7 @@
 //! - `foreign.rs`: a vote that no Howdah holds (§4).
 //! - `loss.rs`: what a promotion loses (§6).
 //! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
+//! - `reload.rs`: settings that change meanwhile.
 //! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
 
@@ -22,5 +23,6 @@ mod foreign;
 mod loss;
 mod prefer;
 mod release;
+mod reload;
 mod replay;
 mod unnamed;

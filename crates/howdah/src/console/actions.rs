@@ -156,11 +156,11 @@ pub(crate) fn wait_for_servers(pooler: &Arc<Pooler>) {
 }
 
 impl Pooler {
-    /// RELOAD: reads the file again.
+    /// RELOAD: reads the file again; a sentence for everything that needs a restart, which the log has as well.
     ///
     /// # Errors
     /// There is no file, or it has mistakes, one a line; the old settings stay then.
-    pub(crate) fn reload_file(self: &Arc<Self>) -> Result<(), String> {
+    pub(crate) fn reload_file(self: &Arc<Self>) -> Result<Vec<String>, String> {
         let file = self.config.load().settings.conffile.clone().or_else(|| self.config_file.clone());
         let Some(file) = file else { return Err("there is no configuration file".to_owned()) };
         let loaded = howdah_config::load(&file)
@@ -169,7 +169,6 @@ impl Pooler {
         if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
             return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));
         }
-        self.apply(loaded.config);
-        Ok(())
+        Ok(self.apply(loaded.config))
     }
 }

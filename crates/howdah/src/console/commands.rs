@@ -108,8 +108,8 @@ pub(super) fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), Action
     Ok(())
 }
 
-/// RELOAD; the log has the mistakes.
-pub(super) fn reload(pooler: &Arc<Pooler>) -> Result<(), ActionError> {
+/// RELOAD: what needs a restart; the log has the mistakes.
+pub(super) fn reload(pooler: &Arc<Pooler>) -> Result<Vec<String>, ActionError> {
     pooler.reload_file().map_err(|mistakes| {
         for mistake in mistakes.lines() {
             tracing::error!("{mistake}");
@@ -125,7 +125,8 @@ pub(super) fn set(pooler: &Arc<Pooler>, key: &str, value: &str) -> Result<SetEff
         tracing::error!("{error}");
         ActionError::SetFailed
     })?;
-    pooler.apply(config);
+    // SET changes no cluster.
+    drop(pooler.apply(config));
     Ok(SetEffect::Applied)
 }
 

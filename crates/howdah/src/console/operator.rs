@@ -156,7 +156,7 @@ impl howdah_admin::Pooler for Operator {
         Box::pin(std::future::ready(commands::shutdown(&self.pooler, how)))
     }
 
-    fn reload(&self) -> Outcome<'_> {
+    fn reload(&self) -> Outcome<'_, Vec<String>> {
         Box::pin(std::future::ready(commands::reload(&self.pooler)))
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use howdah::{Handle, Howdah};
-use howdah_testkit::{Cluster, PortLease, WorkDir, wait_until};
+use howdah_testkit::{Cluster, Node, PortLease, WorkDir, wait_until};
 
 use crate::{Connected, cell, cells, connect, refused};
 
@@ -14,30 +14,37 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Front {
     howdah: Handle,
     lease: PortLease,
-    _work: WorkDir,
+    work: WorkDir,
 }
 
 impl Front {
     async fn start(cluster: &Cluster, failover: &str) -> Self {
         let (work, lease) = (WorkDir::new().unwrap(), PortLease::reserve().unwrap());
-        let nodes: Vec<String> = cluster
-            .nodes()
-            .iter()
-            .map(|node| format!("\"{}@{}:{}\"", node.name(), node.host(), node.port()))
-            .collect();
+        let file = work.path().join("howdah.toml");
+        std::fs::write(work.path().join("users.txt"), "\"adm\" \"\"\n").unwrap();
+        std::fs::write(&file, Self::text(&work, &lease, cluster.nodes(), failover)).unwrap();
+        let loaded = howdah::config::load(&file).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let howdah = Howdah::builder().config(loaded.config).config_file(&file).start().await.unwrap();
+        Self { howdah, lease, work }
+    }
+
+    /// Writes the file anew, for RELOAD.
+    fn rewrite(&self, nodes: &[Node], failover: &str) {
+        let text = Self::text(&self.work, &self.lease, nodes, failover);
+        std::fs::write(self.work.path().join("howdah.toml"), text).unwrap();
+    }
+
+    fn text(work: &WorkDir, lease: &PortLease, nodes: &[Node], failover: &str) -> String {
+        let nodes: Vec<String> =
+            nodes.iter().map(|node| format!("\"{}@{}:{}\"", node.name(), node.host(), node.port())).collect();
         let (dir, port, nodes) = (work.path().display(), lease.port(), nodes.join(", "));
-        let text = format!(
+        format!(
             "[settings]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {port}\nunix_socket_dir = \"{dir}\"\n\
              auth_type = \"trust\"\nauth_file = \"{dir}/users.txt\"\nadmin_users = [\"adm\"]\n\
              pool_mode = \"transaction\"\n\
-             [clusters.main]\nfailover = \"{failover}\"\nuser = \"postgres\"\nnodes = [{nodes}]\n\
+             [clusters.main]\nuser = \"postgres\"\nnodes = [{nodes}]\nfailover = {failover}\n\
              [databases.app]\ncluster = \"main\"\ndbname = \"postgres\"\nuser = \"postgres\"\n"
-        );
-        std::fs::write(work.path().join("users.txt"), "\"adm\" \"\"\n").unwrap();
-        let loaded = howdah::config::parse("howdah.toml", text.as_bytes(), howdah::config::Format::Toml);
-        let config = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}")).config;
-        let howdah = Howdah::builder().config(config).start().await.unwrap();
-        Self { howdah, lease, _work: work }
+        )
     }
 
     async fn connect(&self, database: &str) -> Connected {
@@ -61,7 +68,7 @@ async fn until_nodes(console: &Connected, expected: &[&str]) {
 #[tokio::test]
 async fn nodes_are_shown() {
     let cluster = Cluster::builder().replicas(1).start().await.unwrap();
-    let front = Front::start(&cluster, "follow").await;
+    let front = Front::start(&cluster, "\"follow\"").await;
     let console = front.connect("pgbouncer").await;
     until_nodes(&console, &["primary up", "replica up"]).await;
     let app = front.connect("app").await;
@@ -89,7 +96,7 @@ async fn nodes_are_shown() {
 #[tokio::test]
 async fn orders_are_refused_with_a_reason() {
     let cluster = Cluster::builder().replicas(1).start().await.unwrap();
-    let front = Front::start(&cluster, "follow").await;
+    let front = Front::start(&cluster, "\"follow\"").await;
     let console = front.connect("pgbouncer").await;
     until_nodes(&console, &["primary up", "replica up"]).await;
     console.run("MAINTENANCE main ON").await;
@@ -104,7 +111,7 @@ async fn orders_are_refused_with_a_reason() {
 #[tokio::test]
 async fn a_failover_is_answered_when_it_is_done() {
     let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
-    let front = Front::start(&cluster, "manage").await;
+    let front = Front::start(&cluster, "\"manage\"").await;
     let console = front.connect("pgbouncer").await;
     until_nodes(&console, &["primary up", "replica up", "replica up"]).await;
     let app = front.connect("app").await;
@@ -130,5 +137,42 @@ async fn a_failover_is_answered_when_it_is_done() {
     assert_eq!(cells(&done, &["cluster", "kind", "epoch", "old_primary", "new_primary"]), expected);
     assert_ne!(cell(&done, "duration_us"), "0");
     app.run("INSERT INTO t VALUES (1)").await;
+    front.howdah.shutdown().await;
+}
+
+/// The mode and the limits of a running controller change with the file, and its epoch stays; the list of nodes does not,
+/// and that is said.
+#[tokio::test]
+async fn reload_changes_what_a_controller_does() {
+    let cluster = Cluster::builder().replicas(2).start().await.unwrap();
+    let front = Front::start(&cluster, "\"follow\"").await;
+    let console = front.connect("pgbouncer").await;
+    until_nodes(&console, &["primary up", "replica up", "replica up"]).await;
+    let (_, text) = console.error("FAILOVER main").await;
+    assert!(text.contains("failover is follow here"), "{text}");
+
+    front.rewrite(&cluster.nodes()[..2], "\"manage\"\nprobe_interval = \"100ms\"\nmax_lost_bytes = \"2MB\"");
+    console.run("RELOAD").await;
+    // What Howdah does as a manager is done now: the times of the receivers are its own.
+    for standby in &cluster.nodes()[1..] {
+        wait_until("the times of a receiver", PATIENCE, || async {
+            standby.value("SHOW wal_receiver_timeout").await.unwrap() == "1s"
+        })
+        .await
+        .unwrap();
+    }
+    let nodes = console.rows("SHOW NODES").await;
+    assert_eq!(nodes.len(), 3, "the list of nodes stays until a restart");
+    assert_eq!(cells(&nodes[0], &["role", "state", "timeline"]), ["primary", "up", "1"]);
+
+    front.rewrite(cluster.nodes(), "\"follow\"");
+    console.run("RELOAD").await;
+    for standby in &cluster.nodes()[1..] {
+        wait_until("the times of a receiver to be put back", PATIENCE, || async {
+            standby.value("SHOW wal_receiver_timeout").await.unwrap() == "1min"
+        })
+        .await
+        .unwrap();
+    }
     front.howdah.shutdown().await;
 }

@@ -1,0 +1,32 @@
+//! Other settings while it runs (RELOAD). Read next: [`crate::spec`].
+
+use crate::machine::Machine;
+use crate::spec::{ClusterSpec, NodeSpec};
+
+impl Machine {
+    /// Takes over what can change without anything known becoming wrong: the nodes' ids are their places in the list, so
+    /// the list itself stays.
+    pub(crate) fn reconfigured(&mut self, new: ClusterSpec) {
+        let place = |n: &NodeSpec| (n.name.clone(), n.host.clone(), n.port);
+        if !new.nodes.iter().map(place).eq(self.spec.nodes.iter().map(place)) {
+            return;
+        }
+        for (old, new) in self.spec.nodes.iter_mut().zip(&new.nodes) {
+            (old.priority, old.weight) = (new.priority, new.weight);
+            (old.nofailover, old.cascade) = (new.nofailover, new.cascade);
+        }
+        if self.spec.mode != new.mode {
+            // What `manage` demands is looked at anew, and what was put back may have to be once more.
+            self.accepted = false;
+            self.released.clear();
+        }
+        self.spec = ClusterSpec {
+            mode: new.mode,
+            on_last_node: new.on_last_node,
+            sync_standbys: new.sync_standbys,
+            bootstrap: new.bootstrap,
+            limits: new.limits,
+            ..std::mem::replace(&mut self.spec, new)
+        };
+    }
+}
