@@ -107,3 +107,34 @@ async fn a_silent_pooler_loses_its_vote() {
     .unwrap();
     assert_eq!(orders.act(Action::CheckVote).await, Err(ActionError::SessionLost));
 }
+
+/// The key is Howdah's: another's session that holds it is a mistake, and is ended; another Howdah is waited for.
+#[tokio::test]
+async fn a_foreign_holder_of_the_vote_is_ended() {
+    let cluster =
+        Cluster::builder().replicas(0).setting("max_prepared_transactions", "1").start().await.unwrap();
+    let node = cluster.node(0);
+    let mut orders = Orders::of(node);
+    assert_eq!(orders.probe().await, None);
+    let lock = "SELECT pg_advisory_lock(4810324, 1)";
+    let foreign = node.connect().await.unwrap();
+    foreign.batch_execute(lock).await.unwrap();
+    let granted = orders.act(Action::Lock).await;
+    assert!(matches!(granted, Ok(Done::Locked { granted: true, foreign: None, .. })), "{granted:?}");
+    assert!(foreign.batch_execute("SELECT 1").await.is_err(), "its session was ended");
+
+    assert_eq!(orders.act(Action::Unlock).await, Ok(Done::Written));
+    let named = format!("{} application_name=howdah", node.conninfo("postgres"));
+    let howdah = node.connect_with(&named).await.unwrap();
+    howdah.batch_execute(lock).await.unwrap();
+    let missed = orders.act(Action::Lock).await;
+    assert!(matches!(missed, Ok(Done::Locked { granted: false, foreign: None, .. })), "{missed:?}");
+    howdah.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
+
+    let prepare = "BEGIN; SELECT pg_advisory_xact_lock(4810324, 1); PREPARE TRANSACTION 'kept'";
+    howdah.batch_execute(prepare).await.unwrap();
+    let Ok(Done::Locked { granted: false, foreign: Some(who), .. }) = orders.act(Action::Lock).await else {
+        panic!("a prepared transaction has no session that could be ended");
+    };
+    assert!(who.contains("a prepared transaction"), "{who}");
+}

@@ -12,7 +12,7 @@ use howdah_failover::{
     Action, ActionError, ActionId, ClusterSpec, Command, Done, Event, Limits, Machine, NodeSpec, OnLastNode,
     Report,
 };
-use howdah_topology::{Mode, NodeId, Topology};
+use howdah_topology::{NodeId, Topology};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
