@@ -64,7 +64,7 @@ pub(crate) struct Options {
     /// The node's name: its `application_name` as a standby; the data directory's name unless said.
     #[arg(long)]
     name: Option<String>,
-    /// The replication slot on the primary that the node uses.
+    /// The replication slot on the primary that the node uses; it is made where it is missing.
     #[arg(long)]
     slot: Option<String>,
     /// `postgresql.conf`, where it is not in the data directory.

@@ -91,6 +91,29 @@ async fn an_empty_directory_is_copied() {
     wait_follows(primary, node, "0").await;
 }
 
+/// The slot is made where it is missing, and one that is there is used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_slot_of_the_node_is_made() {
+    let cluster = cluster().await;
+    let (primary, node) = (cluster.node(0), cluster.node(1));
+    primary.psql("CREATE TABLE t (i int)").await.unwrap();
+    let active = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'node1' AND active";
+    for way in ["it is missing", "it is there"] {
+        node.stop().await.unwrap();
+        let output = rejoin(&cluster, 1, primary, &["--slot", "node1"]).await;
+        assert!(output.status.success(), "{way}: {}", text(&output));
+        wait_follows(primary, node, "0").await;
+        wait_until("the slot to be used", DEFAULT_DEADLINE, || async {
+            primary.value(active).await.unwrap() == "1"
+        })
+        .await
+        .unwrap();
+    }
+    node.stop().await.unwrap();
+    let output = rejoin(&cluster, 1, primary, &["--slot", "No Such"]).await;
+    assert!(text(&output).contains("the replication slot No Such cannot be made on"), "{}", text(&output));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_what_it_does_not_understand_and_changes_nothing() {
     let cluster = cluster().await;

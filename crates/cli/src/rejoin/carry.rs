@@ -14,6 +14,9 @@ use crate::args::say;
 /// How long a started standby may take until it accepts reads, in seconds.
 const START_LIMIT: &str = "120";
 
+/// The SQLSTATE of a slot that is there already.
+const DUPLICATE_OBJECT: &str = "42710";
+
 /// Everything that the work needs.
 pub(crate) struct Carry<'a> {
     pub(crate) options: &'a Options,
@@ -30,6 +33,7 @@ impl Carry<'_> {
     /// # Errors
     /// A program failed, or a file cannot be written.
     pub(crate) fn out(&self, way: Way) -> Result<(), Error> {
+        self.make_slot()?;
         let pgdata = &self.options.pgdata;
         // Of a killed server: `state.rs` has made sure that none runs.
         let _ = std::fs::remove_file(pgdata.join("postmaster.pid"));
@@ -46,6 +50,23 @@ impl Carry<'_> {
         }
         let conninfo = self.primary.without("dbname").with("application_name", &self.options.name());
         kept.put(pgdata, self.programs, &conninfo.text(), self.options.slot.as_deref())
+    }
+
+    /// Makes the slot that the node streams through, unless the primary has it: from now on what the node needs is kept.
+    fn make_slot(&self) -> Result<(), Error> {
+        let Some(slot) = &self.options.slot else { return Ok(()) };
+        let at = self.primary.without("dbname").with("replication", "true");
+        let mut command = self.programs.command_to("psql", None, &at);
+        command.args(["--no-psqlrc", "-qAt", "-v", "VERBOSITY=sqlstate"]);
+        let name = slot.replace('"', "\"\"");
+        command.arg(format!("--command=CREATE_REPLICATION_SLOT \"{name}\" PHYSICAL RESERVE_WAL"));
+        match programs::output(&mut command) {
+            Err(why) if !why.contains(DUPLICATE_OBJECT) => Err(Error::Failed(format!(
+                "the replication slot {slot} cannot be made on {}: {why}",
+                self.primary.place()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// pg_rewind takes the primary's timeline from its control file, which a promotion changes only with the next
