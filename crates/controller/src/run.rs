@@ -179,13 +179,13 @@ impl Runner {
             self.log_done(*id, result);
         }
         self.machine.handle(self.shared.clock.now(), event);
-        let mut published = false;
         while let Some(topology) = self.machine.poll_topology() {
+            // Whoever sees the new primary finds how it came to be.
+            self.tell_failovers();
             let version = topology.version;
             self.journal.decided(&topology);
             self.shared.topology.store(Arc::new(topology));
             self.shared.version.send_replace(version);
-            published = true;
         }
         while let Some(order) = self.machine.poll_order() {
             if !matches!(order.action, Action::Probe { .. }) {
@@ -194,12 +194,17 @@ impl Runner {
             }
             self.executor.begin(order);
         }
-        if published || !self.begun.is_empty() {
-            self.journal.failovers(self.machine.failovers());
-            let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
-            if *history != self.machine.failovers() {
-                *history = self.machine.failovers().to_vec();
-            }
+        if !self.begun.is_empty() {
+            self.tell_failovers();
+        }
+    }
+
+    /// What is new in the list of failovers.
+    fn tell_failovers(&mut self) {
+        self.journal.failovers(self.machine.failovers());
+        let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if *history != self.machine.failovers() {
+            *history = self.machine.failovers().to_vec();
         }
     }
 
