@@ -191,7 +191,8 @@ fn protection(config: &ControllerConfig, primary: &Sample) -> Finding {
         return Finding::new(check, Verdict::Good, why);
     }
     let lost = config.max_lost_bytes;
-    let why = match config.nodes.len() {
+    let voters = config.nodes.iter().filter(|n| !n.cascade).count();
+    let why = match voters {
         2 => "commits wait for nobody, and of two nodes no majority is left when one dies: Howdah will not promote by \
               itself"
             .to_owned(),
