@@ -157,6 +157,31 @@ async fn a_fence_stops_commits_and_is_undone() {
 }
 
 #[tokio::test]
+async fn a_primary_that_is_left_is_marked_and_put_back() {
+    let bench = bench("").await;
+    let (primary, link) = (bench.cluster.node(0), &bench.links[0]);
+    let mut on = line(link).await;
+    let (_, before) = ask::sample(&mut on, link, None, soon()).await.unwrap();
+    let old_conninfo = before.primary_conninfo.clone();
+    let record = FenceRecord { pooler: "p".into(), attempt: 1, timeline: 1, old_conninfo };
+    actions::fence::write(&mut on, &record, soon()).await.unwrap();
+    let done = actions::fence::watch(link, soon()).await.unwrap();
+    assert_eq!(done, Done::Fenced { receiver_gone: true, replay_paused: false, recovery_conflict: false });
+    let client = primary.connect().await.unwrap();
+    actions::demote::set_read_only(&mut on, true, soon()).await.unwrap();
+    assert!(client.batch_execute("SELECT").await.is_err(), "a session of before goes on");
+    assert!(primary.psql("CREATE TABLE t (i int)").await.is_err(), "it takes writes");
+    let (_, left) = ask::sample(&mut on, link, None, soon()).await.unwrap();
+    assert_eq!((left.read_only, left.fence.as_ref()), (true, Some(&record)));
+    actions::demote::set_read_only(&mut on, false, soon()).await.unwrap();
+    actions::fence::undo(&mut on, &record, soon()).await.unwrap();
+    primary.psql("CREATE TABLE t (i int)").await.unwrap();
+    let (_, after) = ask::sample(&mut on, link, None, soon()).await.unwrap();
+    assert_eq!((after.read_only, after.fence), (false, None));
+    assert_eq!(after.primary_conninfo, before.primary_conninfo);
+}
+
+#[tokio::test]
 async fn a_paused_replay_is_reported_and_resumed() {
     let bench = bench("").await;
     let (link, primary) = (&bench.links[1], bench.cluster.node(0));
@@ -254,7 +279,7 @@ async fn settings_are_read_back_or_refused() {
     let members: Members = "7 FIRST 1 (node1)".parse().unwrap();
     actions::names::write_members(&mut on, &members, soon()).await.unwrap();
     actions::demote::tune(&mut on, true, soon()).await.unwrap();
-    actions::demote::set_read_only(&mut on, soon()).await.unwrap();
+    actions::demote::set_read_only(&mut on, true, soon()).await.unwrap();
     let (_, seen) = ask::sample(&mut on, &bench.links[0], None, soon()).await.unwrap();
     assert_eq!(seen.members, Some(members));
     assert!(seen.tuned && seen.read_only);
@@ -350,8 +375,8 @@ async fn the_role_of_setup_sql_suffices() {
     let members: Members = "1 FIRST 1 (node1)".parse().unwrap();
     actions::names::write_members(&mut on, &members, soon()).await.unwrap();
     actions::names::write_names(&mut on, &members.sync, soon()).await.unwrap();
-    actions::demote::set_read_only(&mut on, soon()).await.unwrap();
-    actions::settings::reset(&mut on, "default_transaction_read_only", soon()).await.unwrap();
+    actions::demote::set_read_only(&mut on, true, soon()).await.unwrap();
+    actions::demote::set_read_only(&mut on, false, soon()).await.unwrap();
     let record = FenceRecord {
         pooler: "p".into(),
         attempt: 1,

@@ -185,7 +185,7 @@ impl Control {
             Action::Repoint { to } => actions::repoint::repoint(line, &link, &all, *to, deadline).await,
             Action::Undo { record } => actions::fence::undo(line, record, deadline).await,
             Action::ClearFence => actions::fence::clear(line, deadline).await,
-            Action::SetReadOnly => actions::demote::set_read_only(line, deadline).await,
+            Action::SetReadOnly { on } => actions::demote::set_read_only(line, *on, deadline).await,
             Action::Stop { order } => actions::stop::order(line, &order.to_string(), deadline).await,
             Action::Recall => actions::stop::order(line, "", deadline).await,
             Action::Tune { on } => actions::demote::tune(line, *on, deadline).await,

@@ -30,9 +30,6 @@ pub struct Oracle {
     pub asynchronous: bool,
     /// Writes may be lost: someone promotes by hand beside Howdah, without a fence.
     pub may_lose: bool,
-    /// An operator has ordered to leave a primary that lives: in an asynchronous cluster nothing ends the other poolers'
-    /// leases then.
-    pub by_hand: bool,
     /// What each pooler last published as open; a pooler's restart does not end that.
     epochs: BTreeMap<usize, Epoch>,
     /// The newest timeline that a promotion has begun, and when.
@@ -83,9 +80,7 @@ impl Oracle {
     /// A pooler routes a write by an epoch. Where nothing else keeps the old primary from acknowledging, no pooler may hand
     /// it out once another was promoted: the leases were waited out.
     pub fn routed(&mut self, now: u64, pooler: usize, timeline: u32) {
-        if let Some((newest, at)) =
-            self.newest.filter(|(t, _)| *t > timeline && self.asynchronous && !self.by_hand)
-        {
+        if let Some((newest, at)) = self.newest.filter(|(t, _)| *t > timeline && self.asynchronous) {
             let since = (now - at) / 1000;
             self.violate(
                 now,

@@ -156,8 +156,6 @@ impl World {
         if self.is_frozen(p) {
             return;
         }
-        self.oracle.by_hand |=
-            matches!(command, Command::Failover { .. } | Command::Switchover { force: true, .. });
         self.drive(p, Event::Operator(command));
         let refused = self.poolers.get(p).and_then(|p| p.machine.refused()).map(str::to_owned);
         let said = refused.unwrap_or_else(|| "taken".to_owned());

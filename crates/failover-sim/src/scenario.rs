@@ -27,10 +27,11 @@ use script::Script;
 use words::ScriptError;
 
 /// The files, by topic.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 9] = [
     ("answers.sim", include_str!("../scenarios/answers.sim")),
     ("evidence.sim", include_str!("../scenarios/evidence.sim")),
     ("fence.sim", include_str!("../scenarios/fence.sim")),
+    ("leave.sim", include_str!("../scenarios/leave.sim")),
     ("names.sim", include_str!("../scenarios/names.sim")),
     ("poolers.sim", include_str!("../scenarios/poolers.sim")),
     ("prefer.sim", include_str!("../scenarios/prefer.sim")),

@@ -216,7 +216,7 @@ impl World {
             }
             // What the supervisor has read it obeys.
             Action::Recall => pg.stop_order = None,
-            Action::SetReadOnly => pg.read_only = true,
+            Action::SetReadOnly { on } => pg.read_only = *on,
             Action::Tune { on } => pg.tuned = *on,
             _ => {}
         }

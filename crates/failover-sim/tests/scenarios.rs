@@ -39,6 +39,11 @@ fn the_fence_and_the_votes() {
 }
 
 #[test]
+fn a_primary_that_is_left() {
+    hold("leave.sim");
+}
+
+#[test]
 fn the_list_of_names() {
     hold("names.sim");
 }

@@ -83,7 +83,8 @@ pub enum Action {
     /// `primary_conninfo = ''`, reload; then poll **(second)** `pg_stat_wal_receiver` each millisecond or two. Answer
     /// [`Done::Fenced`] as soon as the receiver is gone, or as soon as replay is seen paused or in a recovery conflict
     /// while it is not (the machine then asks for the remedy and orders the fence again), or when `within` is
-    /// nearly over. On a repeated order `primary_conninfo` is empty already: the record is written as given.
+    /// nearly over. On a repeated order `primary_conninfo` is empty already: the record is written as given. A primary that is
+    /// left has no receiver, and of the order only the record matters (`crate::leave`).
     Fence {
         /// What to write first: the only memory of the old `primary_conninfo`.
         record: FenceRecord,
@@ -136,9 +137,13 @@ pub enum Action {
     /// **(control)** `ALTER SYSTEM RESET "howdah.fence"`, reload: the failover is over and `primary_conninfo` stays as it
     /// is. Answer: [`Done::Written`].
     ClearFence,
-    /// **(control)** A former primary of an older epoch: `default_transaction_read_only = on`, reload, and
-    /// `pg_terminate_backend` for all client backends except control sessions. Answer: [`Done::Written`].
-    SetReadOnly,
+    /// **(control)** `on`: a former primary of an older epoch, or one that is being left: `default_transaction_read_only = on`,
+    /// reload, and `pg_terminate_backend` for all client backends except control sessions; off: the setting is RESET, reload.
+    /// Answer: [`Done::Written`].
+    SetReadOnly {
+        /// Set or put back.
+        on: bool,
+    },
     /// **(second)** `CHECKPOINT`, so that the clean stop that follows has little to write. A role that may not do that is
     /// no obstacle: the machine goes on without. Answer: [`Done::Written`].
     Checkpoint,
@@ -180,7 +185,7 @@ impl Action {
             Action::AwaitPromoted => "await promoted",
             Action::Undo { .. } => "undo",
             Action::ClearFence => "clear fence",
-            Action::SetReadOnly => "set read only",
+            Action::SetReadOnly { .. } => "set read only",
             Action::Checkpoint => "checkpoint",
             Action::Stop { .. } => "stop",
             Action::Recall => "recall",

@@ -84,8 +84,12 @@ pub(crate) struct Attempt {
     pub(crate) foreign: Option<String>,
     /// What was written on the nodes that are, or may be, fenced.
     pub(crate) records: BTreeMap<NodeId, FenceRecord>,
-    /// Nodes whose receiver was seen gone after the fence.
+    /// Nodes whose receiver was seen gone after the fence, and the primary that is left when its own fence holds.
     pub(crate) fenced: BTreeSet<NodeId>,
+    /// The primary that is left carries the mark.
+    pub(crate) marked: bool,
+    /// It was ordered to take no writes.
+    pub(crate) silenced: bool,
     /// Fenced nodes' timeline and position, all WAL replayed.
     pub(crate) positions: BTreeMap<NodeId, (u32, Lsn)>,
     /// The preferred candidate that streams, or has streamed, from a node that has more.
@@ -118,6 +122,8 @@ impl Attempt {
             foreign: None,
             records: BTreeMap::new(),
             fenced: BTreeSet::new(),
+            marked: false,
+            silenced: false,
             positions: BTreeMap::new(),
             behind: None,
             late: BTreeSet::new(),

@@ -33,15 +33,13 @@ impl Machine {
         evidence::name(&self.spec, Some(id))
     }
 
-    /// Whether the nodes are a quorum when the present primary counts as well, which has a vote in an asynchronous
-    /// cluster and cannot be fenced, if it is there: the operator has ordered to leave it.
+    /// Whether the standbys are a quorum, together with the primary that is left if its own fence holds
+    /// ([`crate::leave`]).
     fn enough_fenced(&self, nodes: &BTreeSet<NodeId>) -> bool {
         let Some(attempt) = &self.attempt else { return false };
-        let left = self.reign.as_ref().map(|r| r.node);
-        let primary =
-            |id: &&NodeId| left == Some(**id) && self.facts.sample(**id).is_some_and(|s| !s.in_recovery);
-        let counted: BTreeSet<NodeId> = attempt.votes.iter().filter(primary).chain(nodes).copied().collect();
-        !nodes.is_empty() && self.enough(&counted)
+        let left = attempt.fenced.iter().filter(|id| self.reigns(**id));
+        let counted: BTreeSet<NodeId> = left.chain(nodes).copied().collect();
+        nodes.iter().any(|id| !self.reigns(*id)) && self.enough(&counted)
     }
 
     /// Whether the receivers of a quorum are gone.

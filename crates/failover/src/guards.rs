@@ -86,7 +86,7 @@ impl Machine {
                 attempt.promotion != Promotion::NotAsked && (self.votes_gone() || self.newer_primary())
             }
             Guard::Prepared => idle && self.prepared(),
-            Guard::Drained => self.drained() && self.supervised(),
+            Guard::Drained => self.drained() && self.supervised() && self.left_is_marked(),
             Guard::DrainedAlone => self.drained() && self.forced() && !self.supervised(),
             Guard::DrainLate => self.in_state_for(self.spec.limits.drain_timeout),
             Guard::PrimaryStopped => self.primary_stopped(),

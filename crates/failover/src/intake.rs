@@ -93,6 +93,7 @@ impl Machine {
 
     fn note_attempt_result(&mut self, node: NodeId, action: &Action, outcome: &Outcome) {
         let trust = self.fault == Fault::TrustSetting;
+        let left = self.reigns(node);
         let Some(attempt) = &mut self.attempt else { return };
         match outcome {
             // The primary that is being stopped ends its sessions.
@@ -104,7 +105,7 @@ impl Machine {
             Ok(Done::Locked { granted: false, foreign, .. }) => {
                 (attempt.missed, attempt.foreign) = (Some(node), foreign.clone());
             }
-            Ok(Done::Fenced { receiver_gone, .. }) if *receiver_gone || trust => {
+            Ok(Done::Fenced { receiver_gone, .. }) if !left && (*receiver_gone || trust) => {
                 attempt.fenced.insert(node);
             }
             Ok(Done::Position { timeline, received, replayed, at_end: true, .. }) => {
@@ -120,6 +121,9 @@ impl Machine {
                 self.note_conninfo(node, target.unwrap_or_default());
             }
             _ => {}
+        }
+        if left {
+            self.note_left(node);
         }
         let Some(attempt) = &mut self.attempt else { return };
         if matches!(action, Action::Undo { .. }) && outcome.is_ok() {

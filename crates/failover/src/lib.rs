@@ -22,6 +22,7 @@ mod guards;
 pub mod history;
 mod intake;
 mod job;
+mod leave;
 pub mod machine;
 pub mod members;
 mod names;

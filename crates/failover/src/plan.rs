@@ -59,12 +59,15 @@ impl Machine {
         if !self.nobody_was_promoted(primary, timeline) {
             return None;
         }
-        let marked = |id: &NodeId| self.answer(*id).is_some_and(|s| s.in_recovery && s.fence.is_some());
+        let marked = |id: &NodeId| {
+            self.answer(*id).is_some_and(|s| (s.in_recovery || *id == primary) && s.fence.is_some())
+        };
         let id = self.spec.ids().find(marked)?;
-        let record = self.answer(id)?.fence.clone()?;
+        let sample = self.answer(id)?;
+        let record = sample.fence.clone()?;
         let ours = record.timeline >= timeline;
         let why = format!("{} is marked by a failover that was interrupted", self.name(id));
-        ours.then(|| Job::new(why, [id]).then(id, Action::Undo { record }))
+        ours.then(|| put_back(Job::new(why, [id]), id, (record, sample)))
     }
 
     /// Whether an interrupted failover has promoted nobody: every voter is seen to be a standby of no newer epoch, for so
@@ -111,7 +114,7 @@ impl Machine {
         let returning = id != primary.0 && !sample.in_recovery && !sample.read_only;
         let same_system = sample.system_id == primary.1.system_id;
         let why = format!("{name} is a former primary that came back");
-        (returning && same_system).then(|| Job::new(why, [id]).then(id, Action::SetReadOnly))
+        (returning && same_system).then(|| Job::new(why, [id]).then(id, Action::SetReadOnly { on: true }))
     }
 
     /// A marked node: what an ended failover has left is finished, what an interrupted one has left is undone.
@@ -124,16 +127,18 @@ impl Machine {
         let (record, sample) = marked;
         let why = format!("{} is marked by a failover that has ended or was interrupted", self.name(id));
         let job = Job::new(why, [id]);
-        if id == primary.0
-            || !sample.in_recovery
-            || sample.timeline >= primary.1.timeline && record.timeline < sample.timeline
-        {
+        if !sample.in_recovery && id != primary.0 {
+            // It was left while it lived, and would count for itself without its mark: that stays until it is rejoined.
+            let ours = sample.system_id == primary.1.system_id;
+            return (ours && !sample.read_only).then(|| job.then(id, Action::SetReadOnly { on: true }));
+        }
+        if sample.timeline >= primary.1.timeline && record.timeline < sample.timeline {
             return Some(job.then(id, Action::ClearFence));
         }
         if record.timeline >= primary.1.timeline {
             let mut job = job;
             job.steps.push_back(Step::NobodyPromoted);
-            return Some(job.then(id, Action::Undo { record: record.clone() }));
+            return Some(put_back(job, id, (record.clone(), sample)));
         }
         // Its mark stays until it is on the new timeline.
         (!self.points_at(sample, primary.0)).then(|| job.then(id, Action::Repoint { to: primary.0 }))
@@ -293,4 +298,15 @@ impl Machine {
         job = job.then(primary, Action::WriteMembers { members });
         Some(job.then(primary, Action::WriteNames { names }))
     }
+}
+
+/// What a failover that is undone has changed on a node: of a primary that was to be left, the mark goes last, so that an
+/// undoing that is interrupted is found again.
+fn put_back(job: Job, id: NodeId, marked: (FenceRecord, &Sample)) -> Job {
+    let (record, sample) = marked;
+    let job = match !sample.in_recovery && sample.read_only {
+        true => job.then(id, Action::SetReadOnly { on: false }),
+        false => job,
+    };
+    job.then(id, Action::Undo { record })
 }

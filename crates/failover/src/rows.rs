@@ -190,6 +190,8 @@ pub enum Act {
     BeginAttempt,
     /// Begin a switchover: a checkpoint while work goes on.
     BeginSwitchover,
+    /// Where the primary has a vote of its own: mark it as one that is left.
+    MarkPrimary,
     /// Order the supervisor to stop the primary; from now on everyone is asked often.
     StopPrimary,
     /// The primary is gone: fence every node whose vote is held.
@@ -291,7 +293,7 @@ pub const ROWS: &[Row] = rows! {
     "prepare.fails": Prepare, PrimaryFails => CallOff, Undo, "the primary does not answer: that is for a failover";
     "prepare.missed": Prepare, VoteMissed => CallOff, Undo, "a vote is held by someone else";
     "prepare.next": Prepare, VoteNext => Prepare, LockNext, "the next vote in the order of the node list";
-    "prepare.held": Prepare, Prepared => Drain, Nothing, "the votes are held: new work waits while the primary is drained";
+    "prepare.held": Prepare, Prepared => Drain, MarkPrimary, "the votes are held: new work waits while the primary is drained";
     "prepare.short": Prepare, Idle => CallOff, Undo, "too few votes";
 
     "drain.newer": Drain, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";

@@ -28,6 +28,7 @@ impl Machine {
             Act::Release => self.release(),
             Act::BeginAttempt => self.begin_attempt(),
             Act::BeginSwitchover => self.begin_switchover(),
+            Act::MarkPrimary => self.mark_left(),
             Act::StopPrimary => self.stop_primary(),
             Act::FenceStopped => self.fence_stopped(),
             Act::LockNext => self.lock_next(),
@@ -159,18 +160,11 @@ impl Machine {
         self.tasks.clear();
         let votes: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.votes.iter().copied()).collect();
         for id in votes {
-            let Some(sample) = self.facts.sample(id).filter(|s| s.in_recovery).cloned() else { continue };
-            let Some(attempt) = &mut self.attempt else { return };
-            let record = FenceRecord {
-                pooler: self.spec.pooler.clone(),
-                attempt: attempt.number,
-                timeline: attempt.timeline,
-                // An interrupted failover's record is the only memory of the setting: it is taken over.
-                old_conninfo: sample.fence.map_or(sample.primary_conninfo, |f| f.old_conninfo),
-            };
-            attempt.records.insert(id, record.clone());
-            self.order(id, Action::Fence { record });
+            if self.facts.sample(id).is_some_and(|s| s.in_recovery) {
+                self.order_fence(id);
+            }
         }
+        self.fence_left();
     }
 
     /// First the remedies; when they are carried out, the fence again.
@@ -197,8 +191,8 @@ impl Machine {
             // A candidate that had to stream first was attached to nobody whose lease could be renewed by it.
             attempt.fenced_at.get_or_insert(self.now);
         }
-        let fenced: Vec<NodeId> = self.attempt.iter().flat_map(|a| a.fenced.iter().copied()).collect();
-        for id in fenced {
+        let fenced = self.attempt.iter().flat_map(|a| a.fenced.iter().copied());
+        for id in fenced.filter(|id| !self.reigns(*id)).collect::<Vec<_>>() {
             self.order(id, Action::ReadPosition);
         }
     }
@@ -223,7 +217,8 @@ impl Machine {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.elected = Some(elected);
         attempt.lost_slots = lost_slots;
-        let others: Vec<NodeId> = attempt.fenced.iter().copied().filter(|id| *id != elected).collect();
+        let others = self.attempt.iter().flat_map(|a| a.fenced.iter().copied());
+        let others: Vec<NodeId> = others.filter(|id| *id != elected && !self.reigns(*id)).collect();
         self.record_elected(elected);
         let names = self.names_after(elected);
         if self.facts.sample(elected).is_none_or(|s| s.sync_names != names) {
@@ -314,6 +309,7 @@ impl Machine {
             .map(|(id, r)| (*id, r.clone()))
             .collect();
         for (id, record) in records {
+            self.unsilence(id);
             self.order(id, Action::Undo { record });
         }
     }

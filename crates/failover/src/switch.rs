@@ -155,6 +155,7 @@ impl Machine {
 
     pub(crate) fn fence_stopped(&mut self) {
         self.note_planned(|p| p.stopped = true);
+        self.note_left_stopped();
         self.fence_all();
     }
 

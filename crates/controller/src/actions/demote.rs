@@ -8,8 +8,17 @@ use crate::ask::{self, Ask};
 use crate::connect::APPLICATION_NAME;
 use crate::sample::{RECEIVER_TIMEOUT, RETRY_INTERVAL};
 
-/// A former primary that came back: new transactions are read-only, and the sessions that may have others end.
-pub(crate) async fn set_read_only<A: Ask>(on: &mut A, deadline: Instant) -> Result<Done, ActionError> {
+/// A former primary that came back, or one that is being left: new transactions are read-only, and the sessions that may
+/// have others end. Or that is put back.
+pub(crate) async fn set_read_only<A: Ask>(
+    on: &mut A,
+    read_only: bool,
+    deadline: Instant,
+) -> Result<Done, ActionError> {
+    if !read_only {
+        settings::reset(on, "default_transaction_read_only", deadline).await?;
+        return Ok(Done::Written);
+    }
     settings::alter(on, "default_transaction_read_only", "on", deadline).await?;
     let end = end_sessions_sql("true");
     on.ask(&end, deadline).await?;

@@ -280,7 +280,7 @@ impl Bench {
             Action::AwaitPromoted => return Done::Promoted { sample: Box::new(self.sample(at)) },
             Action::Undo { record } => undo(server, record),
             Action::ClearFence => server.fence = None,
-            Action::SetReadOnly => server.read_only = true,
+            Action::SetReadOnly { on } => server.read_only = *on,
             Action::Tune { on } => (server.tuned, server.times_kept) = (*on, *on),
             Action::ResumeReplay => server.replay_paused = false,
             Action::EndConflictingReads => server.recovery_conflict = false,

@@ -10,6 +10,7 @@
 //! - `loss.rs`: what a promotion loses (§6).
 //! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
 //! - `reload.rs`: settings that change meanwhile.
+//! - `leave.rs`: a primary that an order leaves while it lives (§10).
 //! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
 
@@ -20,6 +21,7 @@ mod bench;
 mod cascade;
 mod demands;
 mod foreign;
+mod leave;
 mod loss;
 mod prefer;
 mod release;
