@@ -68,11 +68,11 @@ impl Machine {
             .collect()
     }
 
-    /// Fenced nodes that do not replay what they have, with `(node, replay paused, recovery conflict)`.
-    pub(crate) fn replay_blocked(&self) -> Vec<(NodeId, bool, bool)> {
+    /// Fenced nodes that have not replayed all that they have, with `(node, replay paused, recovery conflict)`.
+    pub(crate) fn replay_unfinished(&self) -> Vec<(NodeId, bool, bool)> {
         let of = |outcome: &crate::tasks::Outcome| match outcome {
             Ok(Done::Position { at_end: false, replay_paused, recovery_conflict, .. }) => {
-                (*replay_paused || *recovery_conflict).then_some((*replay_paused, *recovery_conflict))
+                Some((*replay_paused, *recovery_conflict))
             }
             _ => None,
         };

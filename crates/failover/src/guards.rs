@@ -61,8 +61,8 @@ impl Machine {
             Guard::FenceBlocked => idle && self.fence_time_left() && !self.blocked().is_empty(),
             Guard::FenceProven => idle && self.fenced_enough(),
             Guard::FenceFailed => idle,
-            Guard::ReplayBlocked => {
-                !self.in_state_for(self.spec.limits.promote_timeout) && !self.replay_blocked().is_empty()
+            Guard::ReplayUnfinished => {
+                !self.in_state_for(self.spec.limits.promote_timeout) && !self.replay_unfinished().is_empty()
             }
             Guard::ElectedBehind => idle && matches!(self.elect(), Ok(Elected::Behind(_))),
             Guard::Elected => idle && matches!(self.elect(), Ok(Elected::Furthest(_))),

@@ -137,8 +137,8 @@ pub enum Guard {
     FenceProven,
     /// Everything was tried and too few receivers are gone.
     FenceFailed,
-    /// A fenced node does not replay what it has because replay is paused or in a conflict.
-    ReplayBlocked,
+    /// A fenced node has not replayed all that it has, and there is time left for it.
+    ReplayUnfinished,
     /// The positions of a quorum are read, and there is a candidate that has everything.
     Elected,
     /// The same, and the preferred candidate lacks what another has.
@@ -326,7 +326,7 @@ pub const ROWS: &[Row] = rows! {
     "elect.alive": Elect, PrimaryAnswers => CallOff, Undo, "the primary answers again";
     "elect.newer": Elect, NewerPrimary => CallOff, Undo, "a node is in a newer epoch";
     "elect.lost": Elect, VotesLost => CallOff, Undo, "votes are lost";
-    "elect.blocked": Elect, ReplayBlocked => Elect, HelpReplay, "replay is paused or in a conflict with a read: nobody is judged by what it has not replayed";
+    "elect.replay": Elect, ReplayUnfinished => Elect, HelpReplay, "nobody is judged by what it has not replayed: replay is helped where it is paused or in a conflict with a read, and waited for";
     "elect.behind": Elect, ElectedBehind => CatchUp, StreamFromFurthest, "the preferred candidate lacks what another has: it streams that first";
     "elect.done": Elect, Elected => Repoint, RepointOthers, "the furthest candidate is elected";
     "elect.failed": Elect, ElectFailed => CallOff, Undo, "nobody can be promoted";

@@ -61,10 +61,10 @@ impl Machine {
         let limit = match action {
             Action::Checkpoint => Limit { within: limits.promote_timeout, retries: 0 },
             Action::Fence { .. } => Limit { within: limits.fence_timeout, retries: 1 },
-            Action::ReadPosition => Limit { within: limits.promote_timeout, retries: 0 },
             // Asked for again only after the votes were checked again.
             Action::Promote => Limit { within: limits.action_timeout, retries: 0 },
-            Action::AwaitPromoted => {
+            // Questions: each is asked again as soon as an answer may be lost.
+            Action::ReadPosition | Action::AwaitPromoted => {
                 Limit { within: limits.action_timeout, retries: u32::try_from(polls).unwrap_or(u32::MAX) }
             }
             _ => Limit { within: limits.action_timeout, retries },
@@ -197,9 +197,10 @@ impl Machine {
         }
     }
 
-    /// A read that was begun after the fence may stand in the way of what is left to replay.
+    /// A read that was begun after the fence may stand in the way of what is left to replay; else it only takes its time, and
+    /// is asked again.
     fn help_replay(&mut self) {
-        for (id, paused, conflict) in self.replay_blocked() {
+        for (id, paused, conflict) in self.replay_unfinished() {
             if paused {
                 self.order(id, Action::ResumeReplay);
             }

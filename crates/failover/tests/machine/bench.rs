@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) stalled: bool,
     /// How it answers actions instead, by name.
     pub(crate) refuses: Option<(&'static str, ActionError)>,
+    /// It says so many times that it has not replayed all that it has.
+    pub(crate) replays: u32,
 }
 
 pub(crate) struct Bench {
@@ -90,7 +92,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         streams_as: standby.then(|| spec.nodes[at].name.clone()),
         checks: Some(Checks::default()),
     };
-    Server { sample, down: None, foreign: None, stalled: false, refuses: None }
+    Server { sample, down: None, foreign: None, stalled: false, refuses: None, replays: 0 }
 }
 
 impl Bench {
@@ -246,6 +248,10 @@ impl Bench {
 
     fn act(&mut self, at: usize, action: &Action) -> Done {
         let nodes = self.machine.spec().nodes.clone();
+        let unfinished = self.servers[at].replays;
+        if *action == Action::ReadPosition {
+            self.servers[at].replays = unfinished.saturating_sub(1);
+        }
         let server = &mut self.servers[at].sample;
         match action {
             Action::Lock => {
@@ -260,12 +266,13 @@ impl Bench {
                 return Done::Fenced { receiver_gone: true, replay_paused: false, recovery_conflict: false };
             }
             Action::ReadPosition => {
+                let replays = unfinished > 0;
                 let (replay_paused, recovery_conflict) = (server.replay_paused, server.recovery_conflict);
                 return Done::Position {
                     timeline: server.timeline,
                     received: server.received,
                     replayed: server.replayed.unwrap_or_default(),
-                    at_end: !replay_paused && !recovery_conflict,
+                    at_end: !replays && !replay_paused && !recovery_conflict,
                     replay_paused,
                     recovery_conflict,
                 };

@@ -25,3 +25,9 @@ fn reads_in_the_way_of_replay_are_ended_before_the_election() {
     let bench = promoted_after(|b| b.servers[2].sample.recovery_conflict = true);
     assert_eq!(bench.ordered("end conflicting reads"), [2]);
 }
+
+#[test]
+fn a_long_replay_is_waited_for() {
+    let bench = promoted_after(|b| b.servers[1].replays = 3);
+    assert_eq!(bench.ordered("read position"), [1, 2, 1, 1, 1]);
+}
