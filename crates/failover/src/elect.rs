@@ -172,9 +172,6 @@ impl Machine {
             let name = self.name(to);
             return Some(format!("{name} is a cascading standby: it has no vote and is never promoted"));
         }
-        if self.too_many() {
-            return Some("max_failovers_per_hour is reached".to_owned());
-        }
         let Some(electorate) = self.electorate() else {
             return Some(self.why_no_electorate());
         };

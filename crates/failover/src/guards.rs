@@ -103,7 +103,7 @@ impl Machine {
         self.spec.mode == Mode::Manage && !self.maintenance && !self.too_many() && self.in_care()
     }
 
-    /// Whether `max_failovers_per_hour` is reached.
+    /// Whether `max_failovers_per_hour` is reached: whoever gives an order has looked, and is not held back by it.
     pub(crate) fn too_many(&self) -> bool {
         let recent = self.promotions.iter().filter(|at| self.now.since(**at) < HOUR).count();
         is_reached(recent, self.spec.limits.max_failovers_per_hour)

@@ -78,7 +78,7 @@ pub struct Machine {
     pub(crate) suspect_since: Option<Time>,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) attempts: u64,
-    /// Times of the promotions of the last hour.
+    /// Times of the promotions of the last hour that nobody had ordered.
     pub(crate) promotions: VecDeque<Time>,
     pub(crate) job: Option<Job>,
     /// When the last change of settings ended: older answers do not show it.

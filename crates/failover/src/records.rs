@@ -177,7 +177,9 @@ impl Machine {
     /// Why no failover begins by itself now.
     fn no_failover(&self) -> Option<String> {
         let suspended = self.maintenance.then(|| "maintenance mode is on".to_owned());
-        suspended.or_else(|| self.refusal(None))
+        let limit =
+            || self.too_many().then(|| "max_failovers_per_hour is reached: a person must look".to_owned());
+        suspended.or_else(limit).or_else(|| self.refusal(None))
     }
 
     /// The sentence of a row that is being taken, with what it rests on.

@@ -263,7 +263,7 @@ impl Machine {
         self.tasks.clear();
         self.record_loss(&sample);
         self.enthrone(elected, &sample);
-        if attempt.planned.is_none() {
+        if !attempt.manual {
             self.promotions.push_back(self.now);
         }
         while self.promotions.front().is_some_and(|at| self.now.since(*at) > HOUR) {

@@ -150,7 +150,7 @@ fn world(of: &WorldSpec, seed: u64, mutation: Mutation) -> World {
         on_last_node: of.on_last_node,
         sync_standbys: 1,
         bootstrap: false,
-        limits: Limits { max_failovers_per_hour: 1_000, ..Limits::default() },
+        limits: Limits { max_failovers_per_hour: of.limit, ..Limits::default() },
     };
     let primary = spec.nodes.first().cloned();
     let mut servers = Vec::new();

@@ -69,6 +69,8 @@ pub struct WorldSpec {
     pub priority: Vec<(usize, u32)>,
     /// Nodes without a supervisor.
     pub unsupervised: Vec<usize>,
+    /// Failovers in an hour, at most; 0: no limit.
+    pub limit: u32,
     /// Standbys use replication slots.
     pub slots: bool,
     /// The cluster may be halted at the end.
@@ -87,6 +89,7 @@ impl Default for WorldSpec {
             nofailover: Vec::new(),
             priority: Vec::new(),
             unsupervised: Vec::new(),
+            limit: 0,
             slots: false,
             may_halt: false,
             may_lose: false,
@@ -223,6 +226,7 @@ fn setting(world: &mut WorldSpec, words: &mut Words) -> Read<bool> {
             world.priority.push((node, u32::try_from(rest.number()?).unwrap_or(u32::MAX)));
         }
         "unsupervised" => world.unsupervised.push(rest.node()?),
+        "limit" => world.limit = u32::try_from(rest.number()?).unwrap_or(u32::MAX),
         "slots" => world.slots = true,
         "degrade" => world.on_last_node = OnLastNode::Degrade,
         "may" => {

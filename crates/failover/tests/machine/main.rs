@@ -11,6 +11,7 @@
 //! - `prefer.rs`: a preferred candidate that is not the furthest (§6).
 //! - `reload.rs`: settings that change meanwhile.
 //! - `leave.rs`: a primary that an order leaves while it lives (§10).
+//! - `limit.rs`: so many failovers in an hour, and no more (§10).
 //! - `replay.rs`: replay that stands still between fence and election (§§5, 6).
 //! - `release.rs`: what is put back when Howdah lets go.
 
@@ -22,6 +23,7 @@ mod cascade;
 mod demands;
 mod foreign;
 mod leave;
+mod limit;
 mod loss;
 mod prefer;
 mod release;
