@@ -2,6 +2,7 @@
 //! standby. What a version lacks is asked in a way that does not fail there (`current_setting(…, true)`).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use howdah_failover::{
     Attached, Checks, Receiver, Sample, StreamState, SyncNames, TimelineStart, UNNAMED, VOTE_KEY,
@@ -112,6 +113,8 @@ pub(crate) struct Memory {
     pub(crate) replicates_as: Option<String>,
     /// What was found of what `manage` demands, and when.
     pub(crate) checks: Option<(Checks, Instant)>,
+    /// What was received and replayed as of the last question for a position, and since when.
+    stands: Option<((Option<Lsn>, Lsn), Instant)>,
 }
 
 impl Memory {
@@ -126,6 +129,13 @@ impl Memory {
     /// The greater of `control` and the timeline that the receiver last named.
     pub(crate) fn timeline_at_least(&self, control: u32) -> u32 {
         self.timeline.max(control)
+    }
+
+    /// How long a standby is seen to have received and replayed as much as now.
+    pub(crate) fn stood_at(&mut self, at: (Option<Lsn>, Lsn)) -> Duration {
+        let same = self.stands.filter(|(stood, _)| *stood == at);
+        let (_, since) = *self.stands.insert(same.unwrap_or((at, Instant::now())));
+        since.elapsed()
     }
 
     pub(crate) fn keep_history(&mut self, timeline: u32, history: Vec<TimelineStart>) {

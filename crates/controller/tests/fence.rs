@@ -165,3 +165,32 @@ async fn a_gigabyte_to_replay_is_replayed_before_the_promotion() {
     writer.nothing_is_lost(&handle, elected(&cluster, &after)).await;
     handle.shutdown().await;
 }
+
+/// Under load the primary flushes and sends whole pages, so that what the standbys have received may end within a record: that
+/// is never replayed, and it is the end of the log all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_killed_within_a_record_is_replaced() {
+    let (cluster, handle) = cluster(&[("max_wal_size", "4GB")]).await;
+    let primary = cluster.node(0);
+    primary.psql("INSERT INTO t VALUES (1)").await.unwrap();
+    let writer = primary.connect().await.unwrap();
+    let record = "SELECT pg_logical_emit_message(false, 'one record', repeat('x', 256 << 20))";
+    let written = tokio::spawn(async move { writer.batch_execute(record).await });
+    let within = "SELECT pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn() > 10000000";
+    for standby in &cluster.nodes()[1..] {
+        wait_until("some of the record to be received", PATIENCE, || async {
+            standby.value(within).await.unwrap() == "t"
+        })
+        .await
+        .unwrap();
+    }
+    let killed = Instant::now();
+    primary.kill9().unwrap();
+    assert!(written.await.unwrap().is_err(), "the record was written to its end");
+    let after = replaced(&handle).await;
+    println!("kill -9 within a record to the open gate: {:?}", killed.elapsed());
+    assert_eq!(elected(&cluster, &after).value("SELECT count(*) FROM t").await.unwrap(), "1");
+    let record = handle.failovers().pop().unwrap();
+    assert_eq!(handle.failovers().len(), 1, "by the first attempt: {record:?}");
+    handle.shutdown().await;
+}

@@ -98,9 +98,10 @@ pub enum Action {
     /// **(second)** Wait until this fenced standby has replayed all WAL that it has, and read where that is:
     /// `pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()`; where received is NULL, until the startup process
     /// waits for new WAL (`wait_event` `RecoveryWalStream` or `RecoveryRetrieveRetryInterval`) and the replayed
-    /// position stands still between two reads. Answered with `at_end: false` when replay is seen to go on being paused or in
-    /// a conflict, or when `within` is nearly over (the machine then asks for the remedy, if one is needed, and reads again).
-    /// Answer: [`Done::Position`].
+    /// position stands still between two reads; where what was received ends within a record, the same once it has stood
+    /// still for two rounds of the startup process. Answered with `at_end: false` when replay is seen to go on being paused
+    /// or in a conflict, or when `within` is nearly over (the machine then asks for the remedy, if one is needed, and reads
+    /// again). Answer: [`Done::Position`].
     ReadPosition,
     /// **(control)** `synchronous_standby_names = names` (the text is [`SyncNames`]'s `Display`), reload. Answer:
     /// [`Done::Names`] with this node's insert position read *after* the setting was in force (out of recovery).

@@ -19,12 +19,20 @@ SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replay
        CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS paused,
        EXISTS (SELECT FROM pg_stat_activity
                WHERE backend_type = 'startup' AND wait_event LIKE 'RecoveryConflict%') AS conflict,
+       EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver') AS receives,
+       (SELECT setting FROM pg_settings WHERE name = 'wal_retrieve_retry_interval') AS retry_ms,
        EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
                AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')) AS waits";
 
 /// Replay that is seen blocked for so long is told, so that it can be helped: what was ordered just before may still be
 /// under way.
 const BLOCKED: Duration = Duration::from_millis(20);
+
+/// What was received may end within a record, for in a bulk load the primary flushes whole pages: that is never replayed. It
+/// is known when nothing was replayed for two of the startup process's rounds through all places where WAL may be, and so
+/// much more.
+const ROUNDS: u32 = 2;
+const ROUNDS_MARGIN: Duration = Duration::from_millis(50);
 
 /// Waits until all local WAL is replayed and reads the positions; says so when it is not by the deadline.
 pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, ActionError> {
@@ -37,8 +45,11 @@ pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, Act
         let fields = Fields::of(row);
         let received = fields.lsn("received");
         let replayed = fields.lsn("replayed").ok_or(ActionError::Unanswered)?;
+        // Remembered, for a question is given less time than this may take.
+        let stood = link.memory().stood_at((received, replayed));
         let at_end = match received {
-            Some(received) => replayed >= received,
+            Some(received) if replayed >= received => true,
+            Some(_) => fields.flag("waits") && !fields.flag("receives") && stood >= rounds(&fields),
             // NULL after a restart of the standby: the end is where replay waits and stands still.
             None => fields.flag("waits") && before == Some(replayed),
         };
@@ -53,6 +64,13 @@ pub(crate) async fn read(link: &NodeLink, deadline: Instant) -> Result<Done, Act
             return Ok(position);
         }
     }
+}
+
+/// The startup process looks everywhere once in each `wal_retrieve_retry_interval`.
+fn rounds(fields: &Fields<'_>) -> Duration {
+    // Without an answer as long as by default.
+    let interval = Duration::from_millis(fields.number("retry_ms").unwrap_or(5_000));
+    interval * ROUNDS + ROUNDS_MARGIN
 }
 
 /// Ends the reads that replay waits for, until it waits for none.
