@@ -70,7 +70,7 @@ keys! {
     primary_lease: Duration as PositiveTime = Duration::from_secs(2), LIVE.own();
     /// What is done when the last synchronous standby stays away.
     on_last_node: OnLastNode as OneOf<OnLastNode> = OnLastNode::Wait, LIVE.own();
-    /// Asynchronous clusters: no replica further behind than this is promoted.
+    /// Asynchronous clusters: no replica that lacks more than this of what the primary was last seen to have is promoted.
     max_lost_bytes: u64 as Bytes = 1 << 20, LIVE.own();
     /// A new cluster without standbys: its primary is taken as such without a quorum.
     bootstrap: bool as Switch = false, LIVE.own();
