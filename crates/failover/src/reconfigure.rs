@@ -16,9 +16,8 @@ impl Machine {
             (old.nofailover, old.cascade) = (new.nofailover, new.cascade);
         }
         if self.spec.mode != new.mode {
-            // What `manage` demands is looked at anew, and what was put back may have to be once more.
+            // What `manage` demands is looked at anew.
             self.accepted = false;
-            self.released.clear();
         }
         self.spec = ClusterSpec {
             mode: new.mode,
