@@ -67,16 +67,15 @@ impl Machine {
     /// The data path could not use a node: it is probed at once, on both paths.
     pub(crate) fn reported(&mut self, id: NodeId) {
         let now = self.now;
-        let recent = |sent: Option<Time>| sent.is_some_and(|at| now.since(at) < REPORT_INTERVAL);
         let (probing, facts) = (&self.probing, &mut self.facts);
         let Some(node) = facts.node_mut(id) else { return };
         for path in [Path::Standing, Path::Fresh] {
             let inflight = node.path(path).inflight.and_then(|id| probing.pending.get(&id));
             let asked = inflight.map(|p| p.sent).max(node.path(path).ok_sent);
-            if !recent(asked) {
-                let facts = node.path(path);
-                facts.due = now;
-                facts.inflight = None;
+            let facts = node.path(path);
+            match asked.map(|at| at + REPORT_INTERVAL).filter(|soon| *soon > now) {
+                Some(soon) => facts.due = facts.due.min(soon),
+                None => (facts.due, facts.inflight) = (now, None),
             }
         }
     }

@@ -109,6 +109,7 @@ fn seen(m: &Machine, facts: &NodeFacts, spec: &NodeSpec, node: &mut Node) {
     }
     node.latency = Some(facts.latency);
     node.seen_at = Some(facts.answered);
+    node.sampled_at = Some(facts.sampled);
     replication(m, id, spec, node);
     node.note = note(m, id, sample, node.state);
     if node.note.is_empty() {

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_classifier::{Context, Discard, Effects, RouteSetting};
-use howdah_topology::{Balance, Lsn, NodeId, ReplicaLimits, Time, Token, TokenFault, Topology};
+use howdah_topology::{Balance, Lsn, Node, NodeId, ReplicaLimits, Time, Token, TokenFault, Topology};
 
 use crate::causal::{Consistency, LastWrite, Seen};
 use crate::read_after::{self, ReadAfter, Refusal};
+
+/// Why a session waits that the primary has cut off.
+const SILENT_SINCE: &str = "the primary has not answered since a connection to it was lost";
 
 /// `target =` of a database entry, or `SET howdah.route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct Routing {
     exempt: bool,
     /// The next batch was refused by a replica.
     refused: bool,
+    /// The primary that the session has lost a connection to, and when.
+    lost: Option<(NodeId, Time)>,
 }
 
 impl Routing {
@@ -83,6 +88,7 @@ impl Routing {
             read_after: ReadAfter::default(),
             exempt: false,
             refused: false,
+            lost: None,
         }
     }
 
@@ -202,6 +208,18 @@ impl Routing {
         self.refused = true;
     }
 
+    /// A connection to the primary was lost.
+    pub(crate) fn lost_primary(&mut self, node: NodeId, now: Time) {
+        self.lost = Some((node, now));
+    }
+
+    /// Whether the session has lost a connection to this primary, which has not answered anybody since. Of a dying server
+    /// some connections live longer than others: who has lost one is not sent to the next, to lose that too.
+    fn mistrusts(&self, primary: &Node) -> bool {
+        let silent = |at| primary.sampled_at.is_none_or(|asked| asked <= at);
+        self.lost.is_some_and(|(node, at)| node == primary.id && silent(at))
+    }
+
     /// Whether a batch that a replica could not answer may run again: once, and where nothing but replicas may
     /// serve only if another replica may do better.
     pub(crate) fn may_run_again(&self, elsewhere: bool) -> bool {
@@ -318,6 +336,7 @@ pub fn choose(
     load: impl Fn(NodeId) -> u32,
 ) -> Result<Chosen, NoNode> {
     let primary = || match topology.writable_primary(at.now) {
+        Some(node) if routing.mistrusts(node) => Err(NoNode::Gate { reason: SILENT_SINCE.to_owned() }),
         Some(node) => Ok(Chosen::Primary(node.id)),
         None => Err(NoNode::Gate {
             reason: topology.held_reason(at.now).unwrap_or("no primary takes writes").to_owned(),

@@ -204,6 +204,13 @@ impl Session {
         }
     }
 
+    /// A connection to the primary was lost: the session goes there again when the primary has answered since.
+    pub fn lost_primary(&mut self, node: NodeId, now: Time) {
+        if let Some(routing) = &mut self.routing {
+            routing.lost_primary(node, now);
+        }
+    }
+
     /// The replica that the session stayed on ([`crate::Chosen::Stays`]) may have restarted since.
     pub fn unsettle(&mut self) {
         if let Some(routing) = &mut self.routing {

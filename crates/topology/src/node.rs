@@ -114,6 +114,8 @@ pub struct Node {
     pub latency: Option<Duration>,
     /// When a probe was last answered.
     pub seen_at: Option<Time>,
+    /// When the newest question was sent that it has answered.
+    pub sampled_at: Option<Time>,
     /// When the question was sent that `replayed_lsn` is the answer to. A connection that was there before has its
     /// server not restarted since, so what the answer says holds for it; of a later one that is not known, and a
     /// restarted standby begins to replay anew from an earlier position.
@@ -154,6 +156,7 @@ impl Node {
             fresh_as_of: None,
             latency: None,
             seen_at: None,
+            sampled_at: None,
             asked_at: None,
             prefix: false,
             attached: false,

@@ -177,6 +177,9 @@ impl Client {
             return Err(End::refused("server conn crashed?"));
         }
         let conn = link.lease.conn();
+        if let Some(node) = conn.info.node.filter(|_| !conn.side.is_replica()) {
+            self.session.lost_primary(node, self.pooler.clock.now());
+        }
         self.entry.report(conn.info.node, Report::Eof);
         let lost = self.session.server_lost(&mut conn.side, &mut self.output);
         if lost == howdah_session::Lost::Retry {

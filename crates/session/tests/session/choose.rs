@@ -188,6 +188,28 @@ fn where_replicas_are_preferred_the_primary_answers_while_there_is_none() {
 }
 
 #[test]
+fn whoever_was_cut_off_by_the_primary_waits_until_it_has_answered_since() {
+    let mut topology = cluster();
+    let mut world = session(RouteMode::Auto, policy(), Some(950));
+    world.clients[0].session.lost_primary(PRIMARY, NOW);
+    let write = |world: &World, topology: &Topology| {
+        choose(topology, world.clients[0].session.routing().unwrap(), false, at(0), |_| 0)
+    };
+    for sampled in [None, Some(Time::ZERO), Some(NOW)] {
+        topology.nodes[0].sampled_at = sampled;
+        assert!(matches!(write(&world, &topology), Err(NoNode::Gate { .. })), "{sampled:?}");
+        assert!(matches!(readers(&world, &topology)[..], [Err(NoNode::Gate { .. })]), "{sampled:?}");
+    }
+    // Another primary is not mistrusted for it.
+    topology.primary = Some(NodeId(1));
+    topology.nodes[1].role = Role::Primary;
+    assert_eq!(write(&world, &topology), Ok(Chosen::Primary(NodeId(1))));
+    topology.primary = Some(PRIMARY);
+    topology.nodes[0].sampled_at = Some(NOW + Duration::from_millis(1));
+    assert_eq!(write(&world, &topology), Ok(Chosen::Primary(PRIMARY)));
+}
+
+#[test]
 fn while_the_gate_is_held_reads_go_on_and_the_rest_waits() {
     let mut topology = cluster();
     topology.gate = Gate::Held { since: NOW, reason: "node-0 is suspected".to_owned() };
