@@ -18,8 +18,10 @@ pub(crate) const DEPOSIT: i64 = 1000;
 /// What a session does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It writes: the time between two acknowledgements is a write gap.
+    /// It writes a statement at a time: the time between two acknowledgements is a write gap.
     Writer,
+    /// It writes a transaction of several statements at a time: the time between two commits is a transfer gap.
+    Transfer,
     /// It reads only: the time between two answers is a read gap.
     Reader,
 }
@@ -82,6 +84,7 @@ pub(crate) struct Balance {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gaps {
     pub(crate) write: Duration,
+    pub(crate) transfer: Duration,
     pub(crate) read: Duration,
 }
 
@@ -149,7 +152,7 @@ impl Books {
             let own = inner.sessions.iter().filter(|session| session.kind == kind);
             own.map(|session| session.gauge.longest()).max().unwrap_or_default()
         };
-        Gaps { write: longest(Kind::Writer), read: longest(Kind::Reader) }
+        Gaps { write: longest(Kind::Writer), transfer: longest(Kind::Transfer), read: longest(Kind::Reader) }
     }
 
     /// How often each session was answered.

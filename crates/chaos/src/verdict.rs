@@ -138,6 +138,11 @@ impl Verdict {
         median_and_worst(self.figures.gaps.iter().map(|gaps| gaps.write).collect())
     }
 
+    /// The worst of the rounds' longest times between two commits of a session's transactions.
+    pub(crate) fn transfer_gap(&self) -> Duration {
+        self.figures.gaps.iter().map(|gaps| gaps.transfer).max().unwrap_or_default()
+    }
+
     /// The worst of the rounds' longest read gaps.
     pub(crate) fn read_gap(&self) -> Duration {
         self.figures.gaps.iter().map(|gaps| gaps.read).max().unwrap_or_default()
@@ -150,7 +155,7 @@ impl Verdict {
     }
 
     /// The cells of the table behind the row's name.
-    pub(crate) fn cells(&self) -> [String; 9] {
+    pub(crate) fn cells(&self) -> [String; 10] {
         let figures = &self.figures;
         let (median, worst) = self.write_gaps();
         let errors: Vec<String> = figures.errors.iter().map(|(code, n)| format!("{code} {n}")).collect();
@@ -162,6 +167,7 @@ impl Verdict {
             figures.broken.len().to_string(),
             errors.join(", "),
             format!("{} / {}", median.as_millis(), worst.as_millis()),
+            self.transfer_gap().as_millis().to_string(),
             self.read_gap().as_millis().to_string(),
             figures.promotions.to_string(),
         ]

@@ -8,7 +8,7 @@ use tokio_postgres::Error;
 use super::session::{Outcome, Session};
 use crate::books::{ACCOUNTS, Entry, Kind, Table};
 
-pub(crate) const KIND: Kind = Kind::Writer;
+pub(crate) const KIND: Kind = Kind::Transfer;
 
 const MOVE: &str = "UPDATE accounts SET balance = balance + $2 WHERE id = $1";
 const NOTE: &str = "INSERT INTO transfers VALUES ($1, $2, $3, $4, $5)";
