@@ -14,6 +14,10 @@ use std::time::{Duration, Instant, SystemTime};
 const FIXED_SEEDS: (u64, u32) = (1, 250);
 /// How many seeds the simulator runs from a fresh, printed one.
 const FRESH_SEEDS: u32 = 250;
+/// The newest version of PostgreSQL that can be had, and what is run on it every time; `cargo xtask versions` runs more.
+const NEWEST: &str = "18";
+const ON_NEWEST: &str = "(package(howdah-controller) & (test(a_killed_primary_is_replaced) | test(failovers_in_a_row))) | \
+    (package(howdah-tests) & (test(routing::) | test(auth::)))";
 /// The rows of `cargo xtask chaos` that are played every time, once each: a fault of each kind.
 const CHAOS: &str = "kill,pooler-killed,lag,async-kill,cut-off,two-sides";
 
@@ -99,6 +103,7 @@ pub(crate) fn steps(root: &Path, seed: u64) -> Vec<Step> {
         cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         cargo("build", &["build", "--quiet", "--workspace", "--bins", "--examples"]),
         cargo("test", &["nextest", "run", "--workspace", "--profile", "ci"]),
+        cargo("versions", &["xtask", "versions", NEWEST, "--if-available", "--filter", ON_NEWEST]),
         cargo("demo", &["demo", "--once"]),
         cargo("doctest", &["test", "--quiet", "--workspace", "--doc"]),
         simulate("simulate", FIXED_SEEDS.0, FIXED_SEEDS.1),

