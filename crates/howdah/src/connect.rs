@@ -1,4 +1,4 @@
-//! Logging in to servers, one at a time a pool: which address, which credential, and what a failure means.
+//! Logging in to servers: which address, which credential, and what a failure means.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

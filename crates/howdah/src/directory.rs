@@ -225,6 +225,10 @@ impl Pooler {
     }
 }
 
+/// Logins in flight to one node of a cluster, where the whole load comes at once after a failover. A plain entry logs in as
+/// PgBouncer does, once at a time.
+const CLUSTER_LOGINS: u32 = 4;
+
 /// The settings of a pool, with PgBouncer's precedence.
 fn pool_settings(config: &Config, database: &Database, user: &str) -> PoolSettings {
     let settings = &config.settings;
@@ -236,6 +240,7 @@ fn pool_settings(config: &Config, database: &Database, user: &str) -> PoolSettin
         server_lifetime: config.server_lifetime(database),
         server_idle_timeout: settings.server_idle_timeout,
         server_check_delay: settings.server_check_query.as_ref().map(|_| settings.server_check_delay),
+        logins: if database.cluster.is_some() { CLUSTER_LOGINS } else { 1 },
         login_retry: settings.server_login_retry,
         query_wait_timeout: config.query_wait_timeout(database, user),
         round_robin: settings.server_round_robin,

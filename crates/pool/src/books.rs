@@ -14,7 +14,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         let server = self.servers.insert(Server::login(pool, now, record.epoch));
         let login = LoginId(ServerId(server));
         record.total += 1;
-        record.login = Some(login);
+        record.logins.push(login);
         let (key, groups) = (record.key.clone(), record.groups);
         for group in groups {
             if let Some(group) = self.groups.get_mut(group.0) {
@@ -34,9 +34,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         pool.total -= 1;
         pool.tested -= u32::from(matches!(gone.state, State::Tested));
         pool.stale -= u32::from(gone.epoch != pool.epoch);
-        if pool.login == Some(LoginId(server)) {
-            pool.login = None;
-        }
+        pool.logins.retain(|login| *login != LoginId(server));
         let groups = pool.groups;
         for group in groups {
             if let Some(record) = self.groups.get_mut(group.0) {
@@ -161,7 +159,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         record.stale_reason = reason;
         record.failing = None;
         record.retry_at = None;
-        if let Some(login) = record.login {
+        for login in record.logins.iter().copied() {
             self.effects.push_back(Effect::AbortLogin { login });
         }
     }

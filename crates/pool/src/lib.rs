@@ -22,7 +22,8 @@
 //! ```
 //!
 //! - It is counted in its pool and in two groups (database entry and user) from the start of its login until `Close` or `forget`.
-//! - One login is in flight a pool at most, and belongs to nobody: a client that goes away does not cancel it.
+//! - A login belongs to nobody: a client that goes away does not cancel it. One is in flight a pool at most, unless
+//!   [`PoolSettings::logins`] allows more.
 //! - `used` is `idle` for longer than `server_check_delay`: the same to the accounting, but the lease says that a check is due.
 //! - Invalidation moves the pool's epoch on. A server of an older epoch is *stale*: closed at once when idle, else when it comes
 //!   back; it is never handed out again.

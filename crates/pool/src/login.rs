@@ -1,4 +1,5 @@
-//! Logins: when one starts, what its outcome means, and how a full group makes room. At most one is in flight a pool.
+//! Logins: when one starts, what its outcome means, and how a full group makes room. As many are in flight
+//! as [`PoolSettings::logins`](crate::PoolSettings::logins) allows.
 
 use crate::effect::{CloseReason, Effect, Failure, FailureKind};
 use crate::ids::{GroupId, LoginId, PoolId, ServerId, Time};
@@ -65,31 +66,34 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     fn end_login(&mut self, login: LoginId) -> Option<PoolId> {
         let pool = self.servers.get(login.server().0)?.pool;
         let record = self.pools.get_mut(pool.0)?;
-        (record.login == Some(login)).then(|| record.login = None)?;
+        let at = record.logins.iter().position(|in_flight| *in_flight == login)?;
+        record.logins.swap_remove(at);
         Some(pool)
     }
 
-    /// Starts a login when someone waits and everything allows it, evicting if need be.
+    /// Starts logins when someone waits and everything allows it, evicting if need be.
     pub(crate) fn launch_for_waiters(&mut self, now: Time, pool: PoolId) {
-        let room = self.room_for_waiters(now, pool);
-        if room == Room::Full {
-            self.set_starved(pool, false);
-            return;
-        }
-        let made = self.make_room(pool);
-        self.set_starved(pool, !made);
-        if made {
+        loop {
+            let room = self.room_for_waiters(now, pool);
+            if room == Room::Full {
+                return self.set_starved(pool, false);
+            }
+            let made = self.make_room(pool);
+            self.set_starved(pool, !made);
+            if !made {
+                return;
+            }
             self.launch(now, pool, room == Room::Reserve);
         }
     }
 
-    /// `Full` as well when nobody waits, or a login is in flight, or none may start.
+    /// `Full` as well when nobody waits, or enough logins are in flight, or none may start.
     fn room_for_waiters(&self, now: Time, pool: PoolId) -> Room {
         let Some(record) = self.pools.get(pool.0) else { return Room::Full };
         let Some(longest) = record.waiters.front().and_then(|id| self.waiters.get(id)) else {
             return Room::Full;
         };
-        if record.holds.any() || record.removed || record.login.is_some() || record.in_login_retry(now) {
+        if record.holds.any() || record.removed || !record.may_log_in() || record.in_login_retry(now) {
             return Room::Full;
         }
         let settings = &record.settings;

@@ -75,7 +75,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
             && record.total < settings.min_size
             && (settings.size == 0 || record.total < settings.size);
         let allowed =
-            !record.holds.any() && !record.removed && record.login.is_none() && !record.in_login_retry(now);
+            !record.holds.any() && !record.removed && record.logins.is_empty() && !record.in_login_retry(now);
         let room = record.groups.iter().all(|group| self.groups.get(group.0).is_none_or(Group::has_room));
         if wanted && allowed && room {
             self.launch(now, pool, false);

@@ -132,7 +132,8 @@ pub(crate) struct Pool<K, E> {
     /// All servers: login, idle, leased, tested.
     pub(crate) total: u32,
     pub(crate) tested: u32,
-    pub(crate) login: Option<LoginId>,
+    /// Logins in flight.
+    pub(crate) logins: Vec<LoginId>,
     pub(crate) epoch: u64,
     /// Servers of an older epoch.
     pub(crate) stale: u32,
@@ -162,7 +163,7 @@ impl<K, E> Pool<K, E> {
             waiters: List::default(),
             total: 0,
             tested: 0,
-            login: None,
+            logins: Vec::new(),
             epoch: 0,
             stale: 0,
             stale_reason: CloseReason::Obsolete,
@@ -179,7 +180,17 @@ impl<K, E> Pool<K, E> {
 
     /// Servers that are logged in.
     pub(crate) fn connected(&self) -> u32 {
-        self.total - u32::from(self.login.is_some())
+        self.total - self.logging_in()
+    }
+
+    /// Logins in flight.
+    pub(crate) fn logging_in(&self) -> u32 {
+        u32::try_from(self.logins.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether one more login may start: within the limit, and for a waiter whom none in flight is for yet.
+    pub(crate) fn may_log_in(&self) -> bool {
+        self.logging_in() < self.settings.logins.max(1).min(self.waiters.len())
     }
 
     /// Logged in and in the owner's hands, serving.

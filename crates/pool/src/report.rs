@@ -85,7 +85,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
             idle: record.idle.len() - used,
             used,
             tested: record.tested,
-            login: u32::from(record.login.is_some()),
+            login: record.logging_in(),
             longest_wait: self.longest_wait(pool),
         }
     }

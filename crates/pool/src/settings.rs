@@ -21,6 +21,9 @@ pub struct PoolSettings {
     /// `server_check_delay`: a server idle for this long is to be checked before use ([`Lease::check_due`](crate::Lease::check_due));
     /// zero = after every idleness. `None` when there is no check (`server_check_query` is empty).
     pub server_check_delay: Option<Duration>,
+    /// Most logins in flight, at least 1. PgBouncer has one; more are for pools that have to be filled at once, when another
+    /// node has become primary.
+    pub logins: u32,
     /// `server_login_retry`: pause after a failed login before the next one.
     pub login_retry: Duration,
     /// `query_wait_timeout`: a waiter that has waited longer fails; zero = never.
@@ -40,6 +43,7 @@ impl Default for PoolSettings {
             server_lifetime: Duration::from_secs(3600),
             server_idle_timeout: Duration::from_secs(600),
             server_check_delay: Some(Duration::from_secs(30)),
+            logins: 1,
             login_retry: Duration::from_secs(15),
             query_wait_timeout: Duration::from_secs(120),
             round_robin: false,

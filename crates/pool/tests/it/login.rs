@@ -1,7 +1,7 @@
 //! What a failed login means.
 
 use crate::world::{Answer, World, secs, size};
-use howdah_pool::{Failure, FailureKind, PoolSettings, Refusal};
+use howdah_pool::{Checkout, Effect, Failure, FailureKind, LoginId, PoolSettings, Pools, Refusal, Time};
 
 const NO: &str = "password authentication failed";
 
@@ -124,4 +124,70 @@ fn the_minimum_waits_for_the_retry_too() {
     assert_eq!(world.connects.len(), 1);
     world.pass(secs(1));
     assert_eq!(world.connects.len(), 2);
+}
+
+/// A pool that may log in twice at a time, and what it has said so far.
+struct Twice {
+    pools: Pools<&'static str, (), u32, &'static str>,
+    pool: howdah_pool::PoolId,
+}
+
+impl Twice {
+    fn with_waiters(waiters: u32) -> Self {
+        let mut pools = Pools::new();
+        let groups = [pools.add_group(0), pools.add_group(0)];
+        let pool = pools.add_pool("app", groups[0], groups[1], PoolSettings { logins: 2, ..size(20) });
+        for waiter in 0..waiters {
+            assert!(matches!(pools.checkout(Time::ZERO, pool, waiter), Checkout::Waiting(_)));
+        }
+        Self { pools, pool }
+    }
+
+    fn logins(&mut self) -> Vec<LoginId> {
+        let effects = std::iter::from_fn(|| self.pools.poll_effect());
+        effects
+            .filter_map(|e| if let Effect::Connect { login, .. } = e { Some(login) } else { None })
+            .collect()
+    }
+}
+
+#[test]
+fn two_logins_at_a_time_fill_a_pool_and_no_more_than_somebody_waits_for() {
+    let mut one = Twice::with_waiters(1);
+    assert_eq!(one.logins().len(), 1, "one waits");
+    let mut twice = Twice::with_waiters(4);
+    let first = twice.logins();
+    assert_eq!(first.len(), 2);
+    assert_eq!(twice.pools.counts(Time::ZERO, twice.pool).login, 2);
+    twice.pools.login_succeeded(Time::ZERO, first[0], ());
+    assert_eq!(twice.logins().len(), 1, "two wait besides the one whose login is in flight");
+    let counts = twice.pools.counts(Time::ZERO, twice.pool);
+    assert_eq!((counts.active, counts.waiting, counts.login), (1, 3, 2));
+    // Answered once: the same login again is nobody's.
+    twice.pools.login_succeeded(Time::ZERO, first[0], ());
+    assert!(matches!(twice.pools.poll_effect(), Some(Effect::Close { .. })));
+}
+
+#[test]
+fn of_two_refused_logins_the_last_one_fails_those_who_wait() {
+    let mut twice = Twice::with_waiters(3);
+    let logins = twice.logins();
+    twice.pools.login_failed(Time::ZERO, logins[0], NO, FailureKind::Refused);
+    assert_eq!(twice.pools.poll_effect(), None, "the other may still succeed");
+    twice.pools.login_failed(Time::ZERO, logins[1], NO, FailureKind::Refused);
+    let mut failed = 0;
+    while let Some(effect) = twice.pools.poll_effect() {
+        failed += u32::from(matches!(effect, Effect::Fail { .. }));
+    }
+    assert_eq!((failed, twice.pools.counts(Time::ZERO, twice.pool).login), (3, 0));
+}
+
+#[test]
+fn all_logins_in_flight_are_aborted_by_an_invalidation() {
+    let mut twice = Twice::with_waiters(2);
+    assert_eq!(twice.logins().len(), 2);
+    twice.pools.fence(Time::ZERO, twice.pool, 1);
+    let effects: Vec<_> = std::iter::from_fn(|| twice.pools.poll_effect()).collect();
+    let aborted = effects.iter().filter(|effect| matches!(effect, Effect::AbortLogin { .. })).count();
+    assert_eq!(aborted, 2);
 }

@@ -41,6 +41,8 @@ fn settings() -> impl Strategy<Value = PoolSettings> {
     let times = (0u64..3, prop_oneof![Just(0u64), Just(40), Just(1000)], 0u64..6, 0u64..6, 0u64..30);
     (sizes, times).prop_map(
         |((size, min_size, reserve_size, round_robin), (reserve, life, idle, retry, wait))| PoolSettings {
+            // As PgBouncer: the model knows one login.
+            logins: 1,
             size,
             min_size,
             reserve_size,
