@@ -96,6 +96,9 @@ pub enum RunError {
     /// The query cannot be sent.
     #[error("{0}")]
     Write(#[from] WriteError),
+    /// It has committed, and the wait for a standby was interrupted.
+    #[error("the wait for synchronous replication was interrupted")]
+    Unprotected,
     /// The query left a transaction open.
     #[error("the query left a transaction open")]
     LeftTransaction,
