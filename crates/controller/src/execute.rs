@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use howdah_failover::{Action, ActionError, Event, Order, Path, ProbeFailure};
+use howdah_failover::{Action, ActionError, Done, Event, Order, Path, ProbeFailure};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::actions;
 use crate::ask::{self, Line};
 use crate::clock::Clock;
+use crate::handle::{ControllerHandle, Shared};
+use crate::horizon::EndOfLog;
 use crate::link::{NodeLink, Timed};
 
 /// Carries orders out, or has them carried out.
 pub(crate) struct Executor {
     pub(crate) links: Arc<[Arc<NodeLink>]>,
-    pub(crate) clock: Clock,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -23,7 +25,8 @@ impl Executor {
     pub(crate) fn begin(&self, order: Order) {
         let Some(link) = self.links.get(usize::from(order.node.0)).map(Arc::clone) else { return };
         let deadline = Instant::now() + order.within;
-        let (events, clock) = (self.events.clone(), self.clock);
+        let (events, shared) = (self.events.clone(), Arc::clone(&self.shared));
+        let clock = shared.clock;
         match order.action {
             Action::Probe { path: Path::Fresh } => {
                 tokio::spawn(async move {
@@ -40,7 +43,7 @@ impl Executor {
                             actions::position::end_conflicting_reads(&link, deadline).await
                         }
                         Action::Checkpoint => actions::stop::checkpoint(&link, deadline).await,
-                        Action::ReadPosition => actions::position::read(&link, deadline).await,
+                        Action::ReadPosition => position(&link, &shared, deadline).await,
                         _ => actions::promote::await_promoted(&link, deadline).await,
                     };
                     let _ = events.send(Event::ActionDone { id: order.id, result }).await;
@@ -55,9 +58,11 @@ impl Executor {
         let Err(refused) = link.control.try_send(timed) else { return };
         let order = refused.into_inner().order;
         let event = match order.action {
-            Action::Probe { .. } => {
-                Event::ProbeFailed { id: order.id, sent: self.clock.now(), failure: ProbeFailure::Silent }
-            }
+            Action::Probe { .. } => Event::ProbeFailed {
+                id: order.id,
+                sent: self.shared.clock.now(),
+                failure: ProbeFailure::Silent,
+            },
             _ => Event::ActionDone { id: order.id, result: Err(ActionError::Unanswered) },
         };
         let events = self.events.clone();
@@ -65,6 +70,19 @@ impl Executor {
             let _ = events.send(event).await;
         });
     }
+}
+
+/// Reads a position, and at the end of the log what the node has seen by then. Without that nothing is wrong but that
+/// commits in doubt stay so.
+async fn position(link: &NodeLink, shared: &Shared, deadline: Instant) -> Result<Done, ActionError> {
+    let position = actions::position::read(link, deadline).await?;
+    if let Done::Position { at_end: true, replayed, .. } = position
+        && let Ok(Some(next_xid)) =
+            actions::position::next_xid(link, replayed, ask::last_look(deadline)).await
+    {
+        ControllerHandle::note_end(shared, link.id, EndOfLog { replayed, next_xid });
+    }
+    Ok(position)
 }
 
 /// A probe by a connection of its own.

@@ -1,5 +1,6 @@
 //! What the rest of Howdah sees of a controller: snapshots to read, and three small things to tell it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::ControllerConfig;
+use crate::horizon::EndOfLog;
 
 /// Reports of unreachable nodes that may wait; more are dropped, for they say the same.
 pub(crate) const REPORTS_WAITING: usize = 64;
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) topology: Arc<ArcSwap<Topology>>,
     pub(crate) version: watch::Sender<u64>,
     pub(crate) history: Mutex<Vec<FailoverRecord>>,
+    /// What fenced standbys had seen at the end of their log.
+    pub(crate) ends: Mutex<HashMap<NodeId, EndOfLog>>,
     pub(crate) wrote: AtomicBool,
     pub(crate) wrote_notify: Notify,
     /// The settings in force.

@@ -66,6 +66,7 @@ impl Controller {
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             version: watch::Sender::new(0),
             history: Mutex::default(),
+            ends: Mutex::default(),
             wrote: AtomicBool::new(false),
             wrote_notify: Notify::new(),
             settings: watch::Sender::new(config.clone()),
@@ -143,7 +144,7 @@ impl Runner {
         let patroni = Patroni::new(&config, Arc::clone(&shared), event_sender.clone());
         tasks.spawn(patroni.run());
         let machine = Machine::new(spec(&config), rand::random(), shared.clock.now());
-        let executor = Executor { links, clock: shared.clock, events: event_sender };
+        let executor = Executor { links, shared: Arc::clone(&shared), events: event_sender };
         let journal = Journal::new(&config.cluster);
         Some(Self { machine, shared, executor, events, tasks, begun: HashMap::new(), journal })
     }

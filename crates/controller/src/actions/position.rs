@@ -73,6 +73,23 @@ fn rounds(fields: &Fields<'_>) -> Duration {
     interval * ROUNDS + ROUNDS_MARGIN
 }
 
+/// The next transaction number of a standby that has replayed all its log up to `replayed`, and replays no more. `None`:
+/// it has gone on meanwhile.
+pub(crate) async fn next_xid(
+    link: &NodeLink,
+    replayed: Lsn,
+    deadline: Instant,
+) -> Result<Option<u64>, ActionError> {
+    let mut second = link.second().await?;
+    // The snapshot is older than the position in the same row, so it is of the end if that is still the same.
+    let sql =
+        "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next_xid, pg_last_wal_replay_lsn() AS replayed";
+    let sets = second.ask(sql, deadline).await?;
+    let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;
+    let still = Fields::of(row).lsn("replayed") == Some(replayed);
+    Ok(row.get("next_xid").filter(|_| still).and_then(|xid| xid.parse().ok()))
+}
+
 /// Ends the reads that replay waits for, until it waits for none.
 pub(crate) async fn end_conflicting_reads(link: &NodeLink, deadline: Instant) -> Result<Done, ActionError> {
     let mut second = link.second().await?;
