@@ -71,6 +71,7 @@ impl Link {
             max_prepared_statements: 200,
             limits: Limits::default(),
             disable_simple_query: false,
+            acknowledgements: Default::default(),
         };
         let server = ServerSide::new(&shared.tracked, [], routing.is_some());
         let session = Session::new(options.into(), Arc::default(), routing);

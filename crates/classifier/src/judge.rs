@@ -195,6 +195,7 @@ impl Outcome {
     fn asking(self, piece: &Piece) -> Outcome {
         let asks = self.with_if(piece.asks_role, Effect::AsksRole);
         // The parameter that is set may be any.
-        asks.with_if(piece.sets, Effect::SetsParameter).with_if(piece.sets, Effect::SetsSearchPath)
+        let sets = [Effect::SetsParameter, Effect::SetsSearchPath, Effect::SetsGuarded];
+        sets.into_iter().fold(asks, |asks, effect| asks.with_if(piece.sets, effect))
     }
 }

@@ -13,6 +13,9 @@ mod classifier;
 mod command;
 mod control;
 mod explain;
+mod guarded;
+#[cfg(test)]
+mod guarded_tests;
 mod jsonl;
 mod judge;
 mod lexer;
@@ -35,6 +38,7 @@ mod words;
 
 pub use classifier::{Classifier, Context, Options};
 pub use explain::explain;
+pub use guarded::{Assignment, Assignments, Guarded, assignments};
 pub use jsonl::classify_jsonl_line;
 pub use own::{Own, Value, own};
 pub use reason::Reason;

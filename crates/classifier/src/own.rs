@@ -32,6 +32,8 @@ pub enum Own {
     },
     /// `RESET howdah.read_after`.
     ResetReadAfter,
+    /// `SHOW client_min_messages`, of which Howdah keeps the client's own value.
+    ShowLevel,
 }
 
 /// The statement, if `sql` is just one and of this kind.
@@ -57,6 +59,7 @@ fn statement(words: &mut Words<'_>) -> Option<Own> {
         return match name.as_str() {
             "howdah.causal_token" => Some(Own::ShowToken),
             "howdah.read_after" => Some(Own::ShowReadAfter),
+            "client_min_messages" => Some(Own::ShowLevel),
             _ => None,
         };
     }

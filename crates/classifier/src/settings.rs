@@ -2,6 +2,7 @@
 //! Next: `command.rs`.
 
 use crate::control::{modes, set_transaction};
+use crate::guarded::Guarded;
 use crate::outcome::Outcome;
 use crate::verdict::Effect;
 use crate::words::Words;
@@ -145,6 +146,7 @@ fn assign(name: &str, value: Option<String>) -> Outcome {
         }
         "howdah.route" => outcome.effects.sets_route = Some(route_setting(value)),
         "howdah.read_after" => outcome.effects.add(Effect::SetsReadAfter),
+        _ if Guarded::named(name).is_some() => outcome.effects.add(Effect::SetsGuarded),
         _ => {}
     }
     outcome
@@ -212,6 +214,7 @@ fn show(words: &mut Words<'_>) -> Outcome {
         _ if name.starts_with("howdah.") => {
             Outcome::primary(Reason::SessionState).with(Effect::ShowsHowdah).about(name)
         }
+        "client_min_messages" => Outcome::primary(Reason::ServerState).with(Effect::ShowsLevel).about(name),
         _ if SAME_EVERYWHERE.contains(&name.as_str()) => Outcome::replica(Reason::SameEverywhere),
         _ => Outcome::primary(Reason::ServerState).about(name),
     }

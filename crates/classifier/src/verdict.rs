@@ -49,11 +49,11 @@ pub struct Effects {
     pub sets_route: Option<RouteSetting>,
     /// A change of `default_transaction_read_only` (also by `SET SESSION CHARACTERISTICS`).
     pub default_read_only: Option<Switch>,
-    bits: u16,
+    bits: u32,
 }
 
 /// The yes-or-no effects, one bit each.
-#[repr(u16)]
+#[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Writes = 1,
@@ -72,15 +72,17 @@ pub(crate) enum Effect {
     SetsRole = 1 << 13,
     SetsReadAfter = 1 << 14,
     ShowsHowdah = 1 << 15,
+    SetsGuarded = 1 << 16,
+    ShowsLevel = 1 << 17,
 }
 
 impl Effects {
     pub(crate) fn add(&mut self, effect: Effect) {
-        self.bits |= effect as u16;
+        self.bits |= effect as u32;
     }
 
     fn has(self, effect: Effect) -> bool {
-        self.bits & effect as u16 != 0
+        self.bits & effect as u32 != 0
     }
 
     /// Takes over what a later statement of the same text means.
@@ -144,6 +146,16 @@ impl Effects {
     /// `SHOW howdah.…`, which no server knows: Howdah answers it.
     pub fn shows_howdah(self) -> bool {
         self.has(Effect::ShowsHowdah)
+    }
+
+    /// `client_min_messages` or `synchronous_commit` may be set: [`crate::assignments`] reads the text.
+    pub fn sets_guarded(self) -> bool {
+        self.has(Effect::SetsGuarded)
+    }
+
+    /// `SHOW client_min_messages`.
+    pub fn shows_level(self) -> bool {
+        self.has(Effect::ShowsLevel)
     }
 
     /// `LISTEN` or `UNLISTEN`.

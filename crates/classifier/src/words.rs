@@ -1,5 +1,7 @@
 //! Walks over the words of one statement: what `control.rs`, `settings.rs` and `command.rs` read with.
 
+use std::ops::Range;
+
 use crate::lexer::{Kind, Lexer, Token};
 use crate::survey::{FOLDED_BYTES, fold};
 
@@ -77,6 +79,19 @@ impl<'a> Words<'a> {
     fn name(&mut self) -> Option<String> {
         let mut folded = [0; FOLDED_BYTES];
         fold(self.token()?, self.text, &mut folded).map(str::to_owned)
+    }
+
+    /// Where the next token stands.
+    pub(crate) fn ahead(&self) -> Range<usize> {
+        self.next.map_or(self.end..self.end, |token| token.start..token.end)
+    }
+
+    /// Takes a plain string without escapes, in lower case, with where it stands; another token is taken, too.
+    pub(crate) fn text(&mut self) -> Option<(String, Range<usize>)> {
+        let token = self.token().filter(|token| token.kind == Kind::Text)?;
+        let plain = token.bytes(self.text).strip_prefix(b"'")?.strip_suffix(b"'")?;
+        let clean = !plain.iter().any(|byte| matches!(byte, b'\'' | b'\\' | b'\n'));
+        clean.then(|| (String::from_utf8_lossy(plain).trim().to_ascii_lowercase(), token.start..token.end))
     }
 
     /// Takes a value: a plain string without escapes, a word or a number, in lower case. `None` for anything

@@ -74,12 +74,12 @@ keys! {
     max_lost_bytes: u64 as Bytes = 1 << 20, LIVE.own();
     /// A new cluster without standbys: its primary is taken as such without a quorum.
     bootstrap: bool as Switch = false, LIVE.own();
-    /// What is done with commits that synchronous replication does not protect.
-    unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own().not_yet("commits without protection are let through and not counted yet");
+    /// `failover = manage`: whether a session may set `synchronous_commit` to off or local, so that its commits wait for no standby; they are counted (`howdah_unprotected_commits`).
+    unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own();
     /// After so many promotions within an hour Howdah stops and waits for a person; 0: no limit.
     max_failovers_per_hour: u32 as Count = 10, LIVE.own();
-    /// Ask the new primary what became of commits that the failover interrupted.
-    commit_resolution: bool as Switch = true, LIVE.own().not_yet("interrupted commits are reported as unknown (08007)");
+    /// `failover = manage`: ask the new primary what became of a COMMIT that the failover interrupted, instead of 08007. Costs a small query with each COMMIT, in the same flight.
+    commit_resolution: bool as Switch = false, LIVE.own();
 }
 
 keys! {

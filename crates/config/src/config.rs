@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, MaxReplicaLag};
 use crate::database::{Database, Peer, User};
-use crate::keyword::{Balance, Consistency, PoolMode, ReadRouting, ReadsWithoutReplica};
+use crate::keyword::{
+    Balance, Consistency, Failover, PoolMode, ReadRouting, ReadsWithoutReplica, UnsafeCommits,
+};
 use crate::settings::Settings;
 use crate::userlist::UserList;
 
@@ -172,6 +174,19 @@ impl Config {
             max_replica_lag: own.max_replica_lag.unwrap_or(cluster.max_replica_lag),
             reads_without_replica: own.reads_without_replica.unwrap_or(cluster.reads_without_replica),
         })
+    }
+
+    /// The cluster of an entry, if Howdah promotes there.
+    #[must_use]
+    pub fn managed(&self, database: &Database) -> Option<&Cluster> {
+        self.cluster_of(database).filter(|cluster| cluster.failover == Failover::Manage)
+    }
+
+    /// Whether sessions of the entry may have commits that wait for no standby: its own word, else its cluster's.
+    #[must_use]
+    pub fn unsafe_commits(&self, database: &Database) -> UnsafeCommits {
+        let cluster = self.managed(database).map_or(UnsafeCommits::Allow, |cluster| cluster.unsafe_commits);
+        database.unsafe_commits.unwrap_or(cluster)
     }
 
     fn user(&self, name: &str) -> Option<&User> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cluster::MaxReplicaLag;
 use crate::keyword::{
-    Balance, Consistency, LoadBalanceHosts, PoolMode, ReadRouting, ReadsWithoutReplica, Target,
+    Balance, Consistency, LoadBalanceHosts, PoolMode, ReadRouting, ReadsWithoutReplica, Target, UnsafeCommits,
 };
 use crate::kind::{Count, Hidden, Hosts, Lag, Maybe, Name, OneOf, Port, Seconds, Switch, Text, Time};
 use crate::secret::Secret;
@@ -88,6 +88,8 @@ keys! {
     max_replica_lag: Option<MaxReplicaLag> as Maybe<Lag> = None, LIVE.own();
     /// As the cluster's key, for this entry.
     reads_without_replica: Option<ReadsWithoutReplica> as Maybe<OneOf<ReadsWithoutReplica>> = None, LIVE.own();
+    /// As the cluster's key, for this entry.
+    unsafe_commits: Option<UnsafeCommits> as Maybe<OneOf<UnsafeCommits>> = None, LIVE.own();
     /// Track and replay session state; unset: as the cluster or, without one, the process says.
     state_tracking: Option<bool> as Maybe<Switch> = None, LIVE.own().not_yet(STATE_TRACKING);
 }

@@ -176,6 +176,7 @@ fn check_without_cluster(database: &Database, places: &EntryPlaces, findings: &m
         ("causal_wait", database.causal_wait.is_some()),
         ("max_replica_lag", database.max_replica_lag.is_some()),
         ("reads_without_replica", database.reads_without_replica.is_some()),
+        ("unsafe_commits", database.unsafe_commits.is_some()),
     ];
     for (key, _) in routing.iter().filter(|(_, set)| *set) {
         let sentence = format!("database {}: {key} needs a cluster, and there is none", database.name);

@@ -3,6 +3,7 @@
 
 mod acquire;
 mod buffers;
+mod doubt;
 pub(crate) mod end;
 mod greet;
 mod held;

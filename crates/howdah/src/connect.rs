@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use howdah_backend::{Address, ConnectError, ConnectSpec, Server, TcpOptions};
 use howdah_config::{Config, Database, LoadBalanceHosts, Settings};
 use howdah_failover::Report;
 use howdah_pool::{FailureKind, LoginId};
 use howdah_protocol::auth::{Credential, Proved, Secret};
-use howdah_session::ServerSide;
+use howdah_session::{Commit, Guards, Level, ServerSide};
 
 use crate::entry::Entry;
 use crate::error::LoginFailure;
 use crate::pooler::Pooler;
 use crate::pools::PoolKey;
 use crate::server::{ServerConn, ServerInfo};
+
+/// What says what an acknowledgement is worth (FAILOVER_PROTOCOL.md section 9): a role may have its own values.
+const GUARDS_SQL: &[u8] = b"SELECT pg_catalog.current_setting('client_min_messages'), \
+    pg_catalog.current_setting('synchronous_commit')";
+
+/// How long that question may take, where `server_connect_timeout` is off (time).
+const LOOK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The `tcp_*` settings.
 pub(crate) fn tcp_options(settings: &Settings) -> TcpOptions {
@@ -70,10 +78,34 @@ impl Pooler {
         let spec = self.connect_spec(&entry, &key);
         let id = self.next_id();
         self.roll.begin(login.server(), id, &spec.address);
-        match howdah_backend::connect(&spec).await {
-            Ok(server) => self.logged_in(&entry, (&key, login, id), &spec, server),
+        match self.connect(&entry, &spec).await {
+            Ok((server, guards)) => self.logged_in(&entry, (&key, login, id), &spec, (server, guards)),
             Err(error) => self.login_refused(&entry, &key, login, &error),
         }
+    }
+
+    /// Connects; where Howdah promotes, it is seen what sessions of this user begin with.
+    async fn connect(
+        &self,
+        entry: &Entry,
+        spec: &ConnectSpec,
+    ) -> Result<(Server, Option<Guards>), ConnectError> {
+        let mut server = howdah_backend::connect(spec).await?;
+        if self.config.load().managed(&entry.database()).is_none() {
+            return Ok((server, None));
+        }
+        let limit = if spec.timeout.is_zero() { LOOK_TIMEOUT } else { spec.timeout };
+        let row = tokio::time::timeout(limit, howdah_backend::ask(&mut server.stream, GUARDS_SQL)).await;
+        let row = row.map_err(|_| ConnectError::Timeout)??;
+        let word = |column: usize| {
+            row.get(column).and_then(|word| std::str::from_utf8(word.as_deref()?).ok()).unwrap_or_default()
+        };
+        // A word that is not known is one of a later PostgreSQL: then the strictest is safe.
+        let guards = Guards {
+            level: Level::read(word(0)).unwrap_or(Level::Error),
+            commit: Commit::read(word(1)).unwrap_or(Commit::On),
+        };
+        Ok((server, Some(guards)))
     }
 
     fn connect_spec(&self, entry: &Entry, key: &PoolKey) -> ConnectSpec {
@@ -123,7 +155,7 @@ impl Pooler {
         entry: &Entry,
         (key, login, id): (&PoolKey, LoginId, u64),
         spec: &ConnectSpec,
-        server: Server,
+        (server, guards): (Server, Option<Guards>),
     ) {
         let info = ServerInfo::new((id, &key.entry, &key.user), spec.address.clone(), key.node, &server);
         let from = info.local.map(|local| format!(" (from {local})")).unwrap_or_default();
@@ -131,6 +163,7 @@ impl Pooler {
         let reported = server.parameters.iter().map(|(name, value)| (&**name, &**value));
         let side = ServerSide::new(&self.session.tracked, reported, false);
         let side = side.with_node(key.node, self.clock.now());
+        let side = if let Some(guards) = guards { side.with_guards(guards) } else { side };
         entry.learn_welcome(&key.user, &server.parameters);
         let info = Arc::new(info);
         self.roll.add(login.server(), &info);

@@ -7,7 +7,7 @@ use howdah_config::{Config, Database};
 use howdah_pool::{CloseReason, PoolId, PoolSettings};
 use howdah_protocol::frame::Limits;
 use howdah_session::{
-    Consistency, LastWrite, PoolMode, ReadPolicy, RouteMode, SessionOptions, WithoutReplica,
+    Acknowledgements, Consistency, LastWrite, PoolMode, ReadPolicy, RouteMode, SessionOptions, WithoutReplica,
 };
 use howdah_topology::NodeId;
 
@@ -262,6 +262,12 @@ pub(crate) fn session_options(config: &Config, database: &Database, user: &str) 
         },
         limits: Limits { max_frame: config.settings.max_packet_size as usize },
         disable_simple_query: config.settings.disable_pqexec,
+        acknowledgements: config.managed(database).map_or_else(Acknowledgements::default, |cluster| {
+            Acknowledgements {
+                refuse_unsafe: config.unsafe_commits(database) == howdah_config::UnsafeCommits::Refuse,
+                resolve: cluster.commit_resolution,
+            }
+        }),
     }
 }
 

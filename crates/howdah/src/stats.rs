@@ -46,6 +46,8 @@ counters! {
     binds,
     /// Logins that succeeded.
     logins,
+    /// Transactions whose commit waited for no standby, where it should.
+    unprotected,
 }
 
 /// One counter.

@@ -10,8 +10,9 @@ use howdah_protocol::read::{self, ErrorFields, TransactionStatus};
 use howdah_protocol::write::{self, Report};
 use howdah_topology::Time;
 
+use crate::doubt::Xid;
 use crate::error::ServerFault;
-use crate::request::{Request, Undo};
+use crate::request::{Aside, Request, Undo};
 use crate::retry::HOLD_UP_TO;
 use crate::server::ServerSide;
 use crate::session::{PoolMode, Session, Shared};
@@ -185,6 +186,9 @@ impl Turn<'_, '_> {
         match header.tag {
             b'D' | b'd' => {
                 self.decide();
+                if let Some(Request::Aside(Aside::Xid { group })) = self.server.requests.head() {
+                    self.server.xid = Some(Xid::read(*group, body));
+                }
                 Ok(head_hidden)
             }
             b'Z' => self.ready(body),
@@ -195,7 +199,7 @@ impl Turn<'_, '_> {
             }
             b'1' | b'2' | b'3' => self.acknowledged(header.tag),
             b'T' | b'n' => {
-                if matches!(self.server.requests.head(), Some(Request::Describe)) {
+                if matches!(self.server.requests.head(), Some(Request::Describe { .. })) {
                     self.server.requests.pop();
                 }
                 Ok(head_hidden)
@@ -272,8 +276,11 @@ impl Turn<'_, '_> {
     /// With AND CHAIN the next transaction has begun already.
     fn committed(&mut self) {
         self.server.rolled_back = false;
+        self.server.xid = None;
+        // What was set for this transaction only ends now.
+        self.server.commits_unprotected |= self.session.is_unprotected(self.server);
         if let Some(routing) = &mut self.session.routing {
-            routing.read_after.ended(true);
+            routing.transaction_ended(true);
         }
     }
 
@@ -286,7 +293,8 @@ impl Turn<'_, '_> {
         self.decide();
         let server = &mut *self.server;
         let group = server.requests.answering();
-        let hidden = server.requests.pop().is_some_and(|request| request.is_hidden());
+        let answered = server.requests.pop();
+        let hidden = answered.as_ref().is_some_and(Request::is_hidden);
         server.status = status;
         server.copy_in = false;
         server.sync_in_copy = false;
@@ -305,10 +313,19 @@ impl Turn<'_, '_> {
         }
         server.retry.answered(group);
         self.boundary = server.is_armed();
+        if let Some(Request::Aside(aside)) = answered {
+            server.aside_ended(aside);
+            return Ok(true);
+        }
         if hidden {
             server.applied(&mut self.session.vars);
             return Ok(true);
         }
+        let committed = std::mem::take(&mut server.commits_unprotected);
+        let unprotected = status == TransactionStatus::Idle
+            && server.wrote
+            && (committed || self.session.commits_unprotected(server, group));
+        self.session.tally.unprotected += u32::from(unprotected);
         self.session.settle_changes(server, (group, failed), status);
         self.answered(status);
         Ok(false)
@@ -367,6 +384,9 @@ impl Turn<'_, '_> {
                 return Err(ServerFault::Ends { message: message() });
             }
         }
+        if matches!(self.server.requests.head(), Some(Request::Aside(_))) {
+            return Ok(true);
+        }
         if matches!(self.server.requests.head(), Some(Request::Query { hidden: true })) {
             return Err(ServerFault::SetFailed { message: message() });
         }
@@ -404,7 +424,7 @@ impl Turn<'_, '_> {
         let fields = read::error_or_notice(body)?;
         let interrupted = fields.code == Some(b"01000") && fields.routine == Some(b"SyncRepWaitForLSN");
         if !interrupted || hidden || self.server.error_told {
-            return Ok(hidden);
+            return Ok(hidden || !self.session.admits(self.server, &fields));
         }
         self.decide();
         self.cut(self.at);

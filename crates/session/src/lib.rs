@@ -10,12 +10,15 @@
 //! connection through the pool. Both see whole runs of frames; nothing here waits, and `now` is an argument.
 //! DESIGN.md sections 4 to 8 are the rules. Read `session.rs` first, then `request.rs` (what is outstanding),
 //! `upstream.rs` and `statements.rs`, `downstream.rs`; `plan.rs`, `texts.rs`, `route.rs` and `causal.rs` (which node), `read_after.rs`
-//! and `own.rs` (tokens), `retry.rs` (what runs again elsewhere), `local.rs` (when the server is gone), `known.rs` and
-//! `sets.rs` (what needs no server).
+//! and `own.rs` (tokens), `setting.rs` and `guard.rs` (parameters that say what an acknowledgement is worth), `retry.rs`
+//! (what runs again elsewhere), `local.rs` and `doubt.rs` (when the server is gone), `known.rs` and `sets.rs` (what needs
+//! no server).
 
 mod causal;
+mod doubt;
 mod downstream;
 mod error;
+mod guard;
 mod known;
 mod local;
 mod own;
@@ -28,6 +31,7 @@ mod route;
 mod server;
 mod session;
 mod sets;
+mod setting;
 mod statements;
 mod texts;
 mod upstream;
@@ -40,17 +44,21 @@ mod prepared_tests;
 #[cfg(test)]
 mod read_after_tests;
 #[cfg(test)]
+mod setting_tests;
+#[cfg(test)]
 mod vars_tests;
 
 pub use causal::{Consistency, LastWrite};
+pub use doubt::Fate;
 pub use downstream::{ServerTurn, Signal};
 pub use error::{Fatal, ServerFault};
+pub use guard::{Commit, Guards, Level};
 pub use howdah_protocol::read::TransactionStatus;
 pub use local::Lost;
 pub use plan::Plan;
 pub use prepared::{Registry, Statement};
 pub use route::{Chosen, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context};
 pub use server::ServerSide;
-pub use session::{Look, Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
+pub use session::{Acknowledgements, Look, Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
 pub use upstream::{ClientTurn, STREAM_FRAMES_ABOVE};
 pub use vars::{Tracked, Vars};

@@ -17,7 +17,7 @@ use crate::upstream::ClientTurn;
 const LOOK_UP_TO: usize = 16 * 1024;
 
 /// A code and a sentence for the client.
-type Words<'a> = (&'a str, &'a str);
+pub(crate) type Words<'a> = (&'a str, &'a str);
 
 /// What is left to be played to the client by ourselves.
 #[derive(Debug, Default)]
@@ -48,22 +48,29 @@ pub enum Lost {
     Retry,
     /// The client was told, or has nothing to be told; its session goes on.
     GoesOn,
+    /// A transaction of this number was being committed, and whether it has can be found out: [`Session::resolve`].
+    InDoubt(u64),
     /// The client has half a row: its connection cannot be saved.
     Broken,
 }
 
-const UNKNOWN: Words<'static> =
+pub(crate) const UNKNOWN: Words<'static> =
     ("08007", "the server was lost before it answered; it is not known whether the statement took effect");
 const GONE: Words<'static> =
     ("40001", "the server was lost and the transaction with it; nothing of it took effect, run it again");
 const ABORTED: Words<'static> =
     ("25P02", "current transaction is aborted, commands ignored until end of transaction block");
 
-fn report(out: &mut Vec<u8>, (code, message): Words<'_>) {
+pub(crate) fn report(out: &mut Vec<u8>, (code, message): Words<'_>) {
     write::error_response(out, &Report { nonlocalized: true, ..Report::new("ERROR", code, message) });
 }
 
 impl Broken {
+    /// Whether anything is left to be played.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.in_transaction || self.skipping || self.untold.is_some()
+    }
+
     fn status(&self) -> TransactionStatus {
         if self.in_transaction { TransactionStatus::Failed } else { TransactionStatus::Idle }
     }
@@ -115,13 +122,18 @@ impl Session {
         }
         self.stream_drop = self.stream_left > 0;
         self.planned = 0;
+        if let Some(doubt) = self.take_doubt(server) {
+            server.requests.abandon(&mut self.names, &mut server.names);
+            let xid = self.doubt.insert(Box::new(doubt)).xid();
+            return Lost::InDoubt(xid);
+        }
         answer_closes(server, to_client);
         let broken = tell(server, to_client);
         if let Some(routing) = &mut self.routing {
-            routing.read_after.ended(false);
+            routing.transaction_ended(false);
         }
         server.requests.abandon(&mut self.names, &mut server.names);
-        if broken.in_transaction || broken.skipping || broken.untold.is_some() {
+        if broken.is_needed() {
             self.broken = Some(Box::new(broken));
         }
         Lost::GoesOn
@@ -326,7 +338,7 @@ fn answer_closes(server: &mut ServerSide, to_client: &mut Vec<u8>) {
 
 /// Answers every request in flight, and says what is left to be played. A group that has had an error already
 /// gets no second one.
-fn tell(server: &ServerSide, to_client: &mut Vec<u8>) -> Broken {
+pub(crate) fn tell(server: &ServerSide, to_client: &mut Vec<u8>) -> Broken {
     let in_transaction = was_in_transaction(server);
     let first = if in_transaction { GONE } else { UNKNOWN };
     let status = if in_transaction { TransactionStatus::Failed } else { TransactionStatus::Idle };

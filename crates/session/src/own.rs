@@ -4,16 +4,19 @@
 //! A change of `howdah.read_after` counts once its group of messages is answered without an error, as on a server.
 //! Next: `read_after.rs`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use howdah_classifier::{Discard, Effects, Own, own};
 use howdah_protocol::read::TransactionStatus;
 use howdah_topology::{Token, TokenFault, Topology};
 
+use crate::guard::{GuardedText, Touch};
 use crate::prepared::Statement;
-use crate::read_after::{self, Change, Refusal};
+use crate::read_after::{self, Refusal};
 use crate::server::ServerSide;
 use crate::session::Session;
+use crate::setting::{Change, Changed};
 use crate::upstream::Turn;
 
 /// What a text may mean for Howdah's own parameters.
@@ -23,12 +26,20 @@ pub(crate) struct Hint {
     pub(crate) own: bool,
     /// `RESET ALL`.
     pub(crate) resets: bool,
+    /// It may assign `client_min_messages` or `synchronous_commit`.
+    pub(crate) guarded: bool,
+    /// What it may do to these.
+    pub(crate) touch: Touch,
 }
 
 impl Hint {
     pub(crate) fn of(effects: Effects) -> Self {
-        let own = effects.shows_howdah() || effects.sets_read_after();
-        Self { own, resets: effects.discard == Some(Discard::Parameters) }
+        Self {
+            own: effects.shows_howdah() || effects.sets_read_after() || effects.shows_level(),
+            resets: effects.discard == Some(Discard::Parameters),
+            guarded: effects.sets_guarded(),
+            touch: Touch::of(effects),
+        }
     }
 }
 
@@ -87,18 +98,40 @@ fn check(server: &ServerSide, topology: &Topology, token: &Token) -> Result<(), 
 
 impl Turn<'_, '_, '_> {
     /// What goes to the server in the place of a text, which has been noted; the change that it makes is kept.
-    pub(crate) fn own_text(&mut self, text: &[u8]) -> Option<String> {
+    pub(crate) fn own_text(&mut self, text: &[u8]) -> Option<Vec<u8>> {
         let hint = self.session.noted;
-        if hint.resets {
-            self.keep_change(Some(Change::default()));
-        }
-        if !hint.own {
+        if !hint.own && !hint.resets && !hint.guarded {
             return None;
         }
-        let Some(own) = own(text) else { return self.refused_text(text) };
-        let (text, change) = self.translate(&own);
-        self.keep_change(change);
-        Some(text)
+        let (text, changes) = self.replacement(hint, text);
+        self.keep_changes(changes);
+        text
+    }
+
+    /// What goes in the place of a text, if another one does, and the changes that it makes.
+    fn replacement(&mut self, hint: Hint, text: &[u8]) -> (Option<Vec<u8>>, Vec<Changed>) {
+        let mut changes = if hint.resets { Changed::reset_all().to_vec() } else { Vec::new() };
+        let mut replaced = None;
+        if hint.guarded {
+            match self.session.guarded(self.server, text) {
+                GuardedText::Goes(text, more) => {
+                    changes.extend(more);
+                    replaced = if let Cow::Owned(text) = text { Some(text) } else { None };
+                }
+                GuardedText::Refused(refusal) => return (Some(refusing_sql(&refusal).into()), Vec::new()),
+            }
+        }
+        if !hint.own {
+            return (replaced, changes);
+        }
+        match own(text) {
+            Some(own) => {
+                let (text, change) = self.translate(&own);
+                changes.extend(change);
+                (text.map(String::into_bytes).or(replaced), changes)
+            }
+            None => (self.refused_text(text).map(String::into_bytes).or(replaced), changes),
+        }
     }
 
     /// A token that is set among other statements is read by nobody: the text is refused rather than half obeyed. The
@@ -112,47 +145,58 @@ impl Turn<'_, '_, '_> {
     }
 
     /// The statement that the server is to have in the place of the client's, and the change that binding it makes.
-    pub(crate) fn own_statement(&self, statement: &Arc<Statement>) -> (Arc<Statement>, Option<Change>) {
+    pub(crate) fn own_statement(&mut self, statement: &Arc<Statement>) -> (Arc<Statement>, Vec<Changed>) {
         if self.session.routing.is_none() {
-            return (Arc::clone(statement), None);
+            return (Arc::clone(statement), Vec::new());
         }
-        let hint = Hint::of(self.session.verdict_of(self.shared, statement).effects);
         // The verdict is remembered; the text is read only where it says that there may be something in it.
-        let Some(own) = hint.own.then(|| own(&statement.query)).flatten() else {
-            return (Arc::clone(statement), hint.resets.then(Change::default));
-        };
-        let (text, change) = self.translate(&own);
-        (self.shared.registry.intern(self.session.scope, text.as_bytes(), &statement.types), change)
+        let hint = Hint::of(self.session.verdict_of(self.shared, statement).effects);
+        if !hint.own && !hint.resets && !hint.guarded {
+            return (Arc::clone(statement), Vec::new());
+        }
+        let (text, changes) = self.replacement(hint, &statement.query);
+        let Some(text) = text else { return (Arc::clone(statement), changes) };
+        (self.shared.registry.intern(self.session.scope, &text, &statement.types), changes)
     }
 
-    /// A change that counts when the group that the client's next message belongs to was answered.
-    pub(crate) fn keep_change(&mut self, change: Option<Change>) {
+    /// Changes that count when the group that the client's next message belongs to was answered.
+    pub(crate) fn keep_changes(&mut self, changes: Vec<Changed>) {
         let group = self.server.requests.next_group();
-        self.server.changes.extend(change.map(|change| (group, change)));
+        self.server.changes.extend(changes.into_iter().map(|change| (group, change)));
     }
 
-    fn translate(&self, own: &Own) -> (String, Option<Change>) {
-        match own {
+    /// The text that goes in the place of the statement, if another one does, and the change that it makes.
+    fn translate(&self, own: &Own) -> (Option<String>, Option<Changed>) {
+        let read_after = |local, value| Some(Changed::ReadAfter(Change { local, value }));
+        let (text, change) = match own {
+            Own::ShowLevel => {
+                let shown = self.session.shown_level(self.server);
+                let text = shown.map(|level| {
+                    format!("SELECT '{}'::pg_catalog.text AS client_min_messages", level.as_str())
+                });
+                return (text, None);
+            }
             Own::ShowToken => {
                 let epoch = (self.look)().and_then(|topology| topology.epoch);
                 (token_sql(epoch.map_or(1, |epoch| epoch.timeline)), None)
             }
             Own::ShowReadAfter => {
-                let token = self.session.routing.as_ref().and_then(|routing| routing.read_after.token());
+                let token = self.session.routing.as_ref().and_then(|routing| routing.read_after.value());
                 let shown = token.map(|token| token.to_string()).unwrap_or_default();
                 (format!("SELECT '{shown}'::pg_catalog.text AS \"howdah.read_after\""), None)
             }
-            Own::ResetReadAfter => ("RESET howdah.read_after".to_owned(), Some(Change::default())),
+            Own::ResetReadAfter => ("RESET howdah.read_after".to_owned(), read_after(false, None)),
             Own::SetReadAfter { local, value } => match self.checked(value) {
                 // Nothing of it stays on the server, which others will use.
                 Ok(token) => {
                     let local_word = if *local { "LOCAL " } else { "" };
                     let text = format!("SET {local_word}howdah.read_after TO DEFAULT");
-                    (text, Some(Change { local: *local, token }))
+                    (text, read_after(*local, token))
                 }
                 Err(refusal) => (refusing_sql(&refusal), None),
             },
-        }
+        };
+        (Some(text), change)
     }
 
     /// The token of a value, if what this link goes on to read is behind it.
@@ -178,11 +222,11 @@ impl Session {
         let undone = failed || idle && server.rolled_back;
         for (_, change) in server.changes.extract_if(.., |(of, _)| *of <= group) {
             if !undone {
-                routing.read_after.change(change, !idle);
+                routing.change(change, !idle);
             }
         }
         if idle {
-            routing.read_after.ended(!server.rolled_back);
+            routing.transaction_ended(!server.rolled_back);
             server.rolled_back = false;
         }
     }

@@ -1,61 +1,9 @@
-//! `howdah.read_after`: the token that the session's reads have to be behind, with the life of a setting of PostgreSQL
-//! (manual, SET: undone with its transaction, LOCAL until its end), and what is said of one that cannot be had.
-//! Next: `own.rs`, where it is set while there is a server, and `sets.rs`, where there is none.
+//! `howdah.read_after`: the token that the session's reads have to be behind, and what is said of one that cannot be had.
+//! Next: `setting.rs` (how long a value lives), `own.rs`, where it is set while there is a server, and `sets.rs`, where
+//! there is none.
 
 use howdah_classifier::Value;
 use howdah_topology::{Token, TokenFault};
-
-/// A new value of the setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Change {
-    /// Until the end of the transaction only.
-    pub(crate) local: bool,
-    /// `None`: reads have to be behind nothing in particular.
-    pub(crate) token: Option<Token>,
-}
-
-/// What the open transaction has changed.
-#[derive(Debug, Default)]
-struct Open {
-    session: Option<Option<Token>>,
-    local: Option<Option<Token>>,
-}
-
-/// The setting of one session.
-#[derive(Debug, Default)]
-pub(crate) struct ReadAfter {
-    session: Option<Token>,
-    open: Option<Box<Open>>,
-}
-
-impl ReadAfter {
-    /// The value in force.
-    pub(crate) fn token(&self) -> Option<Token> {
-        let open = self.open.as_ref().and_then(|open| open.local.or(open.session));
-        open.unwrap_or(self.session)
-    }
-
-    /// A statement has set it; `open` says that its transaction goes on.
-    pub(crate) fn change(&mut self, change: Change, open: bool) {
-        match (open, change.local) {
-            (true, true) => self.open.get_or_insert_default().local = Some(change.token),
-            (true, false) => {
-                **self.open.get_or_insert_default() = Open { session: Some(change.token), local: None };
-            }
-            (false, false) => self.session = change.token,
-            // Without a transaction block SET LOCAL has no effect.
-            (false, true) => {}
-        }
-    }
-
-    /// The transaction has ended. `ROLLBACK TO SAVEPOINT` does not come here: what was set behind the savepoint stays
-    /// until the transaction ends.
-    pub(crate) fn ended(&mut self, committed: bool) {
-        if let Some(open) = self.open.take().filter(|_| committed) {
-            self.session = open.session.unwrap_or(self.session);
-        }
-    }
-}
 
 /// An SQLSTATE and a sentence for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,38 +1,12 @@
-//! The life of the setting, and the texts that go to a server in its place.
+//! The values of the setting, and what is said of one that cannot be had.
 
 use howdah_classifier::Value;
 use howdah_topology::{Lsn, Token, TokenFault};
 
-use crate::read_after::{Change, ReadAfter, fault, read};
+use crate::read_after::{fault, read};
 
 fn token(lsn: u64) -> Token {
     Token { system_id: 7, timeline: 2, lsn: Lsn(lsn) }
-}
-
-fn to(lsn: u64, local: bool) -> Change {
-    Change { local, token: Some(token(lsn)) }
-}
-
-#[test]
-fn what_a_transaction_sets_is_undone_with_it() {
-    let mut setting = ReadAfter::default();
-    setting.change(to(1, false), false);
-    setting.change(to(2, false), true);
-    assert_eq!(setting.token(), Some(token(2)));
-    setting.ended(false);
-    assert_eq!(setting.token(), Some(token(1)));
-    setting.change(to(3, false), true);
-    setting.change(to(4, true), true);
-    assert_eq!(setting.token(), Some(token(4)), "LOCAL hides what the session has");
-    setting.ended(true);
-    assert_eq!(setting.token(), Some(token(3)));
-    setting.change(to(5, true), true);
-    setting.change(Change::default(), true);
-    assert_eq!(setting.token(), None, "the later one counts");
-    setting.ended(true);
-    assert_eq!(setting.token(), None);
-    setting.change(to(6, true), false);
-    assert_eq!(setting.token(), None, "LOCAL without a transaction");
 }
 
 #[test]

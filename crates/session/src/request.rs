@@ -11,6 +11,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use howdah_protocol::read::TargetKind;
+
+use crate::guard::Guards;
 use crate::prepared::{ClientNames, ServerNames, Statement};
 
 /// What a book looked like before a message.
@@ -56,11 +59,30 @@ impl Undo {
     }
 }
 
+/// A query of our own that may fail without harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aside {
+    /// Sets what the client wants (`guard.rs`).
+    Guards {
+        /// To these values.
+        wanted: Guards,
+        /// So many texts had been sent that may have set something.
+        touched: u64,
+    },
+    /// Asks for the transaction's number, before this group of messages commits it (`doubt.rs`).
+    Xid {
+        /// The number of the group.
+        group: u64,
+    },
+}
+
 /// A message whose answer is outstanding.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// A simple query; answered by ReadyForQuery.
     Query { hidden: bool },
+    /// A simple query of our own; answered by ReadyForQuery.
+    Aside(Aside),
     /// FunctionCall; answered by ReadyForQuery.
     FunctionCall,
     /// Sync; answered by ReadyForQuery.
@@ -69,8 +91,11 @@ pub(crate) enum Request {
     Parse { hidden: bool, undo: Vec<Undo> },
     /// Bind.
     Bind,
-    /// Describe of a statement or portal.
-    Describe,
+    /// Describe.
+    Describe {
+        /// Of a statement or of a portal.
+        kind: TargetKind,
+    },
     /// Execute.
     Execute,
     /// Close.
@@ -90,6 +115,7 @@ impl Request {
         matches!(
             self,
             Request::Query { hidden: true }
+                | Request::Aside(_)
                 | Request::Parse { hidden: true, .. }
                 | Request::Close { hidden: true, .. }
         )
@@ -97,7 +123,7 @@ impl Request {
 
     /// Whether ReadyForQuery is its answer.
     pub(crate) fn ends_with_ready(&self) -> bool {
-        matches!(self, Request::Query { .. } | Request::FunctionCall | Request::Sync)
+        matches!(self, Request::Query { .. } | Request::Aside(_) | Request::FunctionCall | Request::Sync)
     }
 
     /// Whether the client is owed something for it.
@@ -254,12 +280,20 @@ impl Requests {
     ///
     /// In a pipeline the server skips everything up to Sync, a simple query included (manual 55.2.3).
     pub(crate) fn fail(&mut self, client: &mut ClientNames, server: &mut ServerNames) -> bool {
-        if matches!(self.queue.front(), Some(Request::Query { .. } | Request::FunctionCall)) {
+        if matches!(
+            self.queue.front(),
+            Some(Request::Query { .. } | Request::Aside(_) | Request::FunctionCall)
+        ) {
             return true;
         }
         let sync = self.queue.iter().position(|request| matches!(request, Request::Sync));
         self.drop_first(sync.unwrap_or(self.queue.len()), client, server);
         sync.is_some()
+    }
+
+    /// The first group is answered by ourselves; what it wrote stays.
+    pub(crate) fn drop_group(&mut self) {
+        while self.pop().is_some_and(|request| !request.ends_with_ready()) {}
     }
 
     /// The server is gone: nothing that is outstanding will be answered, and what it wrote is taken back.

@@ -10,7 +10,9 @@ use howdah_classifier::{Context, Discard, Effects, RouteSetting};
 use howdah_topology::{Balance, Lsn, Node, NodeId, ReplicaLimits, Time, Token, TokenFault, Topology};
 
 use crate::causal::{Consistency, LastWrite, Seen};
-use crate::read_after::{self, ReadAfter, Refusal};
+use crate::guard::{Commit, Level};
+use crate::read_after::{self, Refusal};
+use crate::setting::{Changed, Setting};
 
 /// Why a session waits that the primary has cut off.
 const SILENT_SINCE: &str = "the primary has not answered since a connection to it was lost";
@@ -66,7 +68,10 @@ pub struct Routing {
     /// What its reads must not be older than.
     seen: Seen,
     /// What they have to be behind beside that.
-    pub(crate) read_after: ReadAfter,
+    pub(crate) read_after: Setting<Token>,
+    /// The client's own `client_min_messages` and `synchronous_commit`.
+    pub(crate) level: Setting<Level>,
+    pub(crate) commit: Setting<Commit>,
     /// The next batch sets that anew.
     exempt: bool,
     /// The next batch was refused by a replica.
@@ -85,7 +90,9 @@ impl Routing {
             context,
             marked: false,
             seen: Seen::default(),
-            read_after: ReadAfter::default(),
+            read_after: Setting::default(),
+            level: Setting::default(),
+            commit: Setting::default(),
             exempt: false,
             refused: false,
             lost: None,
@@ -171,8 +178,26 @@ impl Routing {
     pub(crate) fn discarded(&mut self) {
         self.marked = false;
         self.set = None;
-        self.read_after = ReadAfter::default();
+        self.read_after.reset();
+        self.level.reset();
+        self.commit.reset();
         self.context = Context { utf8: self.context.utf8, ..Context::default() };
+    }
+
+    /// A statement has set something; `open` says that its transaction goes on.
+    pub(crate) fn change(&mut self, changed: Changed, open: bool) {
+        match changed {
+            Changed::ReadAfter(change) => self.read_after.change(change, open),
+            Changed::Level(change) => self.level.change(change, open),
+            Changed::Commit(change) => self.commit.change(change, open),
+        }
+    }
+
+    /// The transaction has ended, and with it what was set in it or for it.
+    pub(crate) fn transaction_ended(&mut self, committed: bool) {
+        self.read_after.ended(committed);
+        self.level.ended(committed);
+        self.commit.ended(committed);
     }
 
     /// Something ran on the primary and was acknowledged at `now`.
@@ -250,7 +275,7 @@ impl Routing {
     /// The position that the next batch has to be behind. Of one that goes to the primary only that it is one of its
     /// history: the primary has it then.
     fn position(&self, topology: &Topology) -> Result<Option<Lsn>, NoNode> {
-        let token = self.read_after.token().filter(|_| !self.exempt);
+        let token = self.read_after.value().filter(|_| !self.exempt);
         let position = token
             .map(|token| topology.position_after(&token).map_err(|fault| NoNode::ReadAfter { token, fault }));
         position.transpose()

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use howdah_protocol::read::TransactionStatus;
 use howdah_topology::{NodeId, Time};
 
+use crate::doubt::Xid;
+use crate::guard::Guard;
 use crate::prepared::ServerNames;
-use crate::read_after::Change;
 use crate::request::{Request, Requests};
 use crate::retry::Retry;
+use crate::setting::Changed;
 use crate::vars::{Tracked, Vars, set_shared};
 
 /// The protocol state of one server connection.
@@ -40,8 +42,16 @@ pub struct ServerSide {
     pub(crate) node: Option<NodeId>,
     pub(crate) since: Time,
     pub(crate) retry: Retry,
-    /// Changes of `howdah.read_after` on their way, with the group of requests that each belongs to.
-    pub(crate) changes: Vec<(u64, Change)>,
+    /// Changes of settings on their way, with the group of requests that each belongs to.
+    pub(crate) changes: Vec<(u64, Changed)>,
+    /// What is known of the parameters that say what an acknowledgement is worth, where Howdah promotes.
+    pub(crate) guard: Option<Guard>,
+    /// The number of the group before which queries of our own have gone already.
+    pub(crate) begun: u64,
+    /// A transaction that the server says has committed waited for no standby.
+    pub(crate) commits_unprotected: bool,
+    /// The number of the transaction that a group of requests commits.
+    pub(crate) xid: Option<Xid>,
     /// The last transaction that the server said had ended was rolled back.
     pub(crate) rolled_back: bool,
     /// Something was executed since the last ReadyForQuery, so the session has read or written here.
@@ -91,6 +101,10 @@ impl ServerSide {
             since: Time::ZERO,
             retry: Retry::default(),
             changes: Vec::new(),
+            guard: None,
+            begun: 0,
+            commits_unprotected: false,
+            xid: None,
             rolled_back: false,
             executed: false,
             wrote: false,
@@ -202,6 +216,9 @@ impl ServerSide {
         self.names.clear();
         // The reset took the parameters back too, and what they are now was not listened to: set them anew.
         self.vars = Arc::default();
+        if let Some(guard) = &mut self.guard {
+            guard.reset();
+        }
     }
 
     /// Whether no transaction block is open, and none can be opened or ended by what is in flight.
@@ -230,6 +247,8 @@ impl ServerSide {
     pub(crate) fn begin(&mut self) {
         self.retry = Retry::default();
         self.changes.clear();
+        self.commits_unprotected = false;
+        self.xid = None;
         self.rolled_back = false;
         self.executed = false;
         self.wrote = false;

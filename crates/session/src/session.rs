@@ -7,6 +7,7 @@ use howdah_protocol::frame::Limits;
 use howdah_topology::{NodeId, Time, Topology};
 
 use crate::causal::LastWrite;
+use crate::doubt::Doubt;
 use crate::local::Broken;
 use crate::own::Hint;
 use crate::prepared::{ClientNames, Registry};
@@ -48,6 +49,17 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// `disable_pqexec`.
     pub disable_simple_query: bool,
+    /// What is done for acknowledgements to be true.
+    pub acknowledgements: Acknowledgements,
+}
+
+/// What is done on a cluster where Howdah promotes, for acknowledgements to be true (FAILOVER_PROTOCOL.md section 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Acknowledgements {
+    /// `unsafe_commits = refuse`.
+    pub refuse_unsafe: bool,
+    /// `commit_resolution`.
+    pub resolve: bool,
 }
 
 /// Where the bytes go that do not pass as they came.
@@ -75,6 +87,8 @@ pub struct Tally {
     pub server_parses: u32,
     /// Bind messages of named statements.
     pub binds: u32,
+    /// Transactions that may have written, and whose commit waited for no standby though the cluster has Howdah promote.
+    pub unprotected: u32,
 }
 
 /// One client's protocol state after its login.
@@ -85,6 +99,8 @@ pub struct Session {
     pub(crate) names: ClientNames,
     pub(crate) routing: Option<Box<Routing>>,
     pub(crate) broken: Option<Box<Broken>>,
+    /// A commit of which nobody knows yet whether it came about.
+    pub(crate) doubt: Option<Box<Doubt>>,
     /// Bytes of a client frame that are still to come and pass unseen.
     pub(crate) stream_left: usize,
     /// Those bytes are dropped.
@@ -115,6 +131,7 @@ impl Session {
             names: ClientNames::default(),
             routing,
             broken: None,
+            doubt: None,
             stream_left: 0,
             stream_drop: false,
             tally: Tally::default(),
@@ -143,6 +160,11 @@ impl Session {
     /// When the server goes back.
     pub fn pool_mode(&self) -> PoolMode {
         self.options.pool_mode
+    }
+
+    /// Whether a commit in doubt is to be resolved.
+    pub fn resolves_doubts(&self) -> bool {
+        self.options.acknowledgements.resolve
     }
 
     /// The values of the tracked parameters.
@@ -174,16 +196,17 @@ impl Session {
     /// A server was checked out: says what has to be set on it before the client's first message.
     pub fn link(&mut self, shared: &Shared, server: &mut ServerSide, to_server: &mut Vec<u8>) {
         server.begin();
-        if Arc::ptr_eq(&self.vars, &server.vars) {
-            return;
-        }
         let mut sql = Vec::new();
-        if self.vars.differences(&server.vars, &shared.tracked, &mut sql) {
+        let shares = Arc::ptr_eq(&self.vars, &server.vars);
+        let differs = !shares && self.vars.differences(&server.vars, &shared.tracked, &mut sql);
+        self.link_guards(server, &mut sql);
+        if !sql.is_empty() {
             // proof: a few tracked values, far below the largest frame; a value that large was refused at login.
             if howdah_protocol::write::query(to_server, &sql).is_ok() {
                 server.requests.push(Request::Query { hidden: true });
             }
-        } else if self.vars == server.vars {
+        }
+        if !shares && !differs && self.vars == server.vars {
             // Equal contents: from now on a pointer comparison says so.
             self.vars = Arc::clone(&server.vars);
         }

@@ -7,12 +7,13 @@ use howdah_classifier::{Effects, Own, own};
 use howdah_protocol::frame::{self, Direction, Step};
 use howdah_protocol::read::{self, TargetKind, TransactionStatus};
 use howdah_protocol::write::{self, Report};
-use howdah_topology::{TokenFault, Topology};
+use howdah_topology::{Token, TokenFault, Topology};
 
 use crate::local::describe_nothing;
 use crate::prepared::Statement;
-use crate::read_after::{self, Change, Refusal};
+use crate::read_after::{self, Refusal};
 use crate::session::{PoolMode, Session, Shared};
+use crate::setting::Change;
 
 /// What PostgreSQL says to `SET LOCAL` outside of a transaction block.
 const LOCAL_ALONE: &str = "SET LOCAL can only be used in transaction blocks";
@@ -26,7 +27,7 @@ struct Batch {
     named: Vec<(Box<[u8]>, Arc<Statement>)>,
     /// The unnamed portal.
     bound: Option<Own>,
-    changes: Vec<Change>,
+    changes: Vec<Change<Token>>,
     executed: bool,
     failed: bool,
     out: Vec<u8>,
@@ -174,12 +175,12 @@ impl Batch {
                     None => Ok(None),
                 });
                 match token {
-                    Ok(token) => (&b"SET"[..], Change { local: *local, token }),
+                    Ok(value) => (&b"SET"[..], Change { local: *local, value }),
                     Err(refusal) => return self.refuse(&refusal),
                 }
             }
             Own::ResetReadAfter => (&b"RESET"[..], Change::default()),
-            Own::ShowToken | Own::ShowReadAfter => return Err(NotOurs),
+            Own::ShowToken | Own::ShowReadAfter | Own::ShowLevel => return Err(NotOurs),
         };
         if change.local {
             write::notice_response(&mut self.out, &Report::new("WARNING", "25P01", LOCAL_ALONE));

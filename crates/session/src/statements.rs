@@ -12,9 +12,10 @@ use howdah_protocol::read::{TargetKind, TransactionStatus};
 use howdah_protocol::{read, write};
 
 use crate::error::Fatal;
+use crate::guard::GroupText;
 use crate::prepared::Statement;
-use crate::read_after::Change;
 use crate::request::{Request, Undo};
+use crate::setting::Changed;
 use crate::upstream::{Next, Turn};
 
 /// What a client's name means.
@@ -24,7 +25,7 @@ struct Named {
     /// As the server has it: the same, but for statements about Howdah's own parameters (`own.rs`).
     servers: Arc<Statement>,
     /// What binding it changes.
-    change: Option<Change>,
+    changes: Vec<Changed>,
 }
 
 impl Turn<'_, '_, '_> {
@@ -56,6 +57,7 @@ impl Turn<'_, '_, '_> {
             let waits = !self.server.requests.is_empty();
             return if waits { Ok(self.stall()) } else { Err(Fatal::StatementInUse) };
         }
+        self.begin_group(GroupText::Text(parse.query), self.server.guard_before())?;
         let clients = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);
         let (statement, _) = self.own_statement(&clients);
         if !self.is_settled(&statement) || !self.make_room(&statement)? {
@@ -139,7 +141,7 @@ impl Turn<'_, '_, '_> {
             return Ok(None);
         }
         let clients = Arc::clone(self.session.names.get(name).ok_or(Fatal::UnknownStatement)?);
-        let (statement, change) = self.own_statement(&clients);
+        let (statement, changes) = self.own_statement(&clients);
         if !self.is_settled(&statement) || !self.make_room(&statement)? {
             return Ok(None);
         }
@@ -147,7 +149,7 @@ impl Turn<'_, '_, '_> {
         if !self.server.names.touch(statement.id) {
             self.prepare(&statement, true, vec![Undo::ServerAdded(statement.id)])?;
         }
-        Ok(Some(Named { clients, servers: statement, change }))
+        Ok(Some(Named { clients, servers: statement, changes }))
     }
 
     pub(crate) fn bind(&mut self, header: Header, body: &[u8], whole: bool) -> Result<Next, Fatal> {
@@ -164,11 +166,16 @@ impl Turn<'_, '_, '_> {
             self.server.wrote |= self.server.unnamed_writes;
             return Ok(self.extended(header, Request::Bind));
         }
-        let Some(Named { clients, servers: statement, change }) = self.statement(name)? else {
+        let clients = self.session.names.get(name).map(Arc::clone);
+        let before = self.server.guard_before();
+        if let Some(clients) = clients {
+            self.begin_group(GroupText::Named(&clients), before)?;
+        }
+        let Some(Named { clients, servers: statement, changes }) = self.statement(name)? else {
             return Ok(self.stall());
         };
         let ends = self.session.note_statement(self.server, self.shared, &clients);
-        self.keep_change(change);
+        self.keep_changes(changes);
         self.server.portal_ends |= ends;
         self.session.tally.binds += 1;
         let length = header.len - 1 - name.len() + statement.name.len();
@@ -196,12 +203,12 @@ impl Turn<'_, '_, '_> {
         }
         let describe = read::describe(body)?;
         if describe.kind != TargetKind::Statement || describe.name.is_empty() || !self.tracks_names() {
-            return Ok(self.extended(header, Request::Describe));
+            return Ok(self.extended(header, Request::Describe { kind: describe.kind }));
         }
         let Some(Named { servers, .. }) = self.statement(describe.name)? else { return Ok(self.stall()) };
         self.replace(header);
         write::describe(self.out.to_server, TargetKind::Statement, &servers.name)?;
-        self.server.requests.push(Request::Describe);
+        self.server.requests.push(Request::Describe { kind: describe.kind });
         Ok(Next::Go)
     }
 

@@ -7,6 +7,7 @@ use howdah_classifier::{Context, Effects, Transaction, Verdict};
 use howdah_protocol::frame::{self, Direction, Step};
 use howdah_protocol::read;
 
+use crate::guard::Touch;
 use crate::own::Hint;
 use crate::prepared::Statement;
 use crate::server::ServerSide;
@@ -62,10 +63,12 @@ impl Session {
         if self.is_planned(server) {
             server.wrote |= self.planned_writes;
             self.noted = self.planned_own;
+            server.touch(self.noted.touch);
             return self.planned_ends;
         }
         let effects = self.classify(shared, text).effects;
         self.noted = Hint::of(effects);
+        server.touch(self.noted.touch);
         server.wrote |= effects.is_write_possible();
         self.apply(effects);
         may_end(effects)
@@ -84,9 +87,11 @@ impl Session {
         }
         if self.is_planned(server) {
             server.wrote |= self.planned_writes;
+            server.touch(self.planned_own.touch);
             return self.planned_ends;
         }
         let effects = self.verdict_of(shared, statement).effects;
+        server.touch(Touch::of(effects));
         server.wrote |= effects.is_write_possible();
         self.apply(effects);
         may_end(effects)
@@ -95,6 +100,7 @@ impl Session {
     /// A text of which only the beginning is there: it may do anything.
     pub(crate) fn note_unread(&mut self, server: &mut ServerSide) -> bool {
         server.wrote = true;
+        server.touch(Touch::Anything);
         if let Some(routing) = &mut self.routing {
             routing.mark();
         }

@@ -11,6 +11,7 @@ use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::{read, write};
 
 use crate::error::Fatal;
+use crate::guard::GroupText;
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::server::ServerSide;
@@ -306,17 +307,21 @@ impl<'i> Turn<'_, 'i, '_> {
             return Err(Fatal::SimpleQueryDisallowed);
         }
         let text = body.strip_suffix(&[0]).unwrap_or(body);
+        let before = self.server.guard_before();
         let ends = if whole {
             self.session.note(self.server, self.shared, text)
         } else {
             self.session.note_unread(self.server)
         };
+        if whole {
+            self.begin_group(GroupText::Text(text), before)?;
+        }
         self.server.commit_in_flight |= ends;
         self.server.executed = true;
         let own = if whole { self.own_text(text) } else { None };
         if let Some(text) = &own {
             self.replace(header);
-            write::query(self.out.to_server, text.as_bytes())?;
+            write::query(self.out.to_server, text)?;
         }
         self.server.batch_open = false;
         self.server.requests.push(Request::Query { hidden: false });
@@ -359,11 +364,15 @@ impl<'i> Turn<'_, 'i, '_> {
         (unnamed, whole): (bool, bool),
     ) -> Result<Next, Fatal> {
         let wrote = std::mem::take(&mut self.server.wrote);
+        let before = self.server.guard_before();
         let parse = if whole { Some(read::parse(body)?) } else { None };
         let ends = match &parse {
             Some(parse) => self.session.note(self.server, self.shared, parse.query),
             None => self.session.note_unread(self.server),
         };
+        if let Some(parse) = &parse {
+            self.begin_group(GroupText::Text(parse.query), before)?;
+        }
         // Names that are not tracked may be bound at any time, so one that ends a transaction counts for all.
         let server = &mut *self.server;
         server.unnamed_ends = ends || (!unnamed && server.unnamed_ends);
@@ -374,7 +383,7 @@ impl<'i> Turn<'_, 'i, '_> {
             && let Some(text) = self.own_text(parse.query)
         {
             self.replace(header);
-            write::parse(self.out.to_server, parse.name, text.as_bytes(), parse.types_raw)?;
+            write::parse(self.out.to_server, parse.name, &text, parse.types_raw)?;
             self.server.requests.push(request);
             return Ok(Next::Go);
         }

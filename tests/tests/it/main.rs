@@ -7,6 +7,7 @@ mod acknowledgements;
 mod auth;
 mod cancel;
 mod causal;
+mod commits;
 mod copy;
 mod drivers;
 mod hostile;

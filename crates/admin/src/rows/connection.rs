@@ -206,6 +206,9 @@ pub struct ConnectionRow<S> {
     /// Why the client keeps its server beyond a transaction, if it does (DESIGN.md section 7). In JSON only:
     /// PgBouncer's columns have no place for it.
     pub pinned: Option<String>,
+    /// The client's commits wait for no standby (`synchronous_commit` off or local), though it is a cluster where Howdah
+    /// promotes (FAILOVER_PROTOCOL.md section 9). In JSON only.
+    pub unprotected: bool,
     /// The node that a server is connected to. In JSON only.
     pub node: Option<String>,
     /// What SOCKETS shows in addition.

@@ -100,6 +100,9 @@ pub struct StatsRow {
     pub totals: Totals,
     /// Over the last `stats_period`.
     pub averages: Averages,
+    /// Transactions whose commit waited for no standby, though it is a cluster where Howdah promotes. In JSON and metrics
+    /// only: PgBouncer's columns have no place for it.
+    pub unprotected_commits: u64,
 }
 
 fn named<'a>(database: &'a str, figures: impl IntoIterator<Item = u64>) -> Vec<Cell<'a>> {

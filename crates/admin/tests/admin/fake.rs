@@ -72,6 +72,7 @@ pub fn client(id: u64, state: ClientState) -> ClientRow {
         application_name: "psql".into(),
         prepared_statements: 3,
         pinned: None,
+        unprotected: false,
         node: None,
         buffers: Buffers::default(),
     }
@@ -98,6 +99,7 @@ pub fn server(id: u64, state: ServerState) -> ServerRow {
         application_name: String::new(),
         prepared_statements: 1,
         pinned: None,
+        unprotected: false,
         node: Some("node1".into()),
         buffers: Buffers {
             recv_pos: 7,
@@ -264,8 +266,13 @@ impl Pooler for Fake {
         totals.received += n * 90;
         totals.sent += n * 410;
         vec![
-            StatsRow { database: "app".into(), totals, averages: counted(10) },
-            StatsRow { database: "pgbouncer".into(), totals: counted(1), averages: Averages::default() },
+            StatsRow { database: "app".into(), totals, averages: counted(10), unprotected_commits: 0 },
+            StatsRow {
+                database: "pgbouncer".into(),
+                totals: counted(1),
+                averages: Averages::default(),
+                unprotected_commits: 0,
+            },
         ]
     }
     fn lists(&self) -> ListCounts {

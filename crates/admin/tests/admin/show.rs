@@ -197,6 +197,7 @@ fn a_mean_over_databases_is_weighed_by_their_events() {
         database: "d".into(),
         totals: counted(0),
         averages: Averages { query_time, query_count, ..Averages::default() },
+        unprotected_commits: 0,
     };
     let mean =
         |rows: &[StatsRow]| totals(rows).iter().find(|row| row.name == "avg_query_time").unwrap().value;

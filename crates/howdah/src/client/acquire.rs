@@ -13,6 +13,7 @@ use howdah_session::{Chosen, Moment, NoNode, Plan, choose};
 use howdah_topology::{NodeId, Time};
 
 use super::Client;
+use super::doubt::Reign;
 use super::end::End;
 use super::info::{Order, Phase};
 use crate::pooler::Stage;
@@ -35,11 +36,13 @@ pub(super) struct Link {
     pub(super) phase: Phase,
     /// It waits at the gate, with its server.
     pub(super) held: bool,
+    /// Whose reign it is, where commits in doubt are to be resolved.
+    pub(super) reign: Option<Reign>,
 }
 
 impl Link {
     fn new(lease: Leased) -> Self {
-        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked, held: false }
+        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked, held: false, reign: None }
     }
 }
 
@@ -132,6 +135,9 @@ impl Client {
         let counters = &self.entry.counters;
         counters.assignments.add(1);
         counters.wait_time.add(now.0.saturating_sub(self.asked.0));
+        if self.session.resolves_doubts() {
+            link.reign = self.reign(link.lease.conn().info.node);
+        }
         let conn = link.lease.conn();
         conn.info.client.store(self.info.id, Ordering::Relaxed);
         *self.info.link.lock() = Some(Arc::clone(&conn.info));
@@ -173,7 +179,7 @@ impl Client {
         Ok(Place { pool: self.pool_of(Some(node)), node: Some(node), is_replica, since, stays })
     }
 
-    fn pool_of(&mut self, node: Option<NodeId>) -> PoolId {
+    pub(super) fn pool_of(&mut self, node: Option<NodeId>) -> PoolId {
         if let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == node) {
             return *pool;
         }
@@ -304,7 +310,7 @@ impl Client {
     }
 
     /// Waits for `what`, and at the same time for the client to leave and for orders.
-    async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
+    pub(super) async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
         let watch = poll_fn(|cx| {
             loop {
                 if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {

@@ -9,7 +9,7 @@ use howdah_protocol::auth::Proved;
 use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::startup;
 use howdah_protocol::write;
-use howdah_session::{Routing, Session, Tracked, Vars};
+use howdah_session::{Level, Routing, Session, Tracked, Vars};
 
 use super::Client;
 use super::end::End;
@@ -38,7 +38,9 @@ impl Newcomer {
             return Err(Some(End::refused(format!("database \"{}\" is disabled", asked.database))));
         }
         let database = entry.database();
-        let mut vars = client_vars(&config, &pooler.session.tracked, &asked).map_err(Some)?;
+        let managed = config.managed(&database).is_some();
+        let (mut vars, level) =
+            client_vars((&config, managed), &pooler.session.tracked, &asked).map_err(Some)?;
         let user: Arc<str> = pooler.users.share(asked.user.as_str().into());
         let server_user: Arc<str> = database
             .user
@@ -65,7 +67,8 @@ impl Newcomer {
         let mut client = Client {
             stream: std::mem::replace(&mut self.stream, super::stream::ClientStream::closed()),
             session: Session::new(options, pooler.vars.share(vars.into()), routing)
-                .with_scope(pooler.scope(&entry.name, &server_user)),
+                .with_scope(pooler.scope(&entry.name, &server_user))
+                .with_level(level),
             info: Arc::clone(&self.info),
             user,
             server_user,
@@ -141,9 +144,24 @@ fn is_utf8(encoding: &[u8]) -> bool {
         || encoding.eq_ignore_ascii_case(b"unicode")
 }
 
-/// The client's own values of the tracked parameters; what is neither tracked nor ignored is refused.
-fn client_vars(config: &Config, tracked: &Tracked, asked: &Asked) -> Result<Vars, End> {
-    let mut vars = Vars::default();
+/// A level that a client asks for at its login.
+fn read_level(value: &[u8]) -> Result<Level, End> {
+    let word = String::from_utf8_lossy(value);
+    Level::read(word.trim()).ok_or_else(|| {
+        let message = format!("invalid value for parameter \"client_min_messages\": \"{word}\"");
+        End::Relayed { code: "22023".to_owned(), message }
+    })
+}
+
+/// The client's own values of the tracked parameters, and where Howdah promotes its `client_min_messages`; what is
+/// neither tracked nor ignored is refused.
+fn client_vars(
+    (config, managed): (&Config, bool),
+    tracked: &Tracked,
+    asked: &Asked,
+) -> Result<(Vars, Option<Level>), End> {
+    let (mut vars, mut level) = (Vars::default(), None);
+    let is_level = |name: &[u8]| managed && name.eq_ignore_ascii_case(b"client_min_messages");
     let ignored = &config.settings.ignore_startup_parameters;
     let ignores =
         |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| ignored.contains_ignoring_case(name));
@@ -153,6 +171,7 @@ fn client_vars(config: &Config, tracked: &Tracked, asked: &Asked) -> Result<Vars
         }
         match tracked.position(name) {
             Some(position) => drop(vars.set(position, value)),
+            None if is_level(name) => level = Some(read_level(value)?),
             None if ignores(name) => {}
             None => {
                 let name = String::from_utf8_lossy(name);
@@ -160,20 +179,21 @@ fn client_vars(config: &Config, tracked: &Tracked, asked: &Asked) -> Result<Vars
             }
         }
     }
-    let Some(options) = asked.startup.get(b"options") else { return Ok(vars) };
+    let Some(options) = asked.startup.get(b"options") else { return Ok((vars, level)) };
     let ignore_unknown = ignores(b"options");
     let options = startup::options::parse(&String::from_utf8_lossy(options));
     let options = match options {
         Ok(options) => options,
-        Err(_) if ignore_unknown => return Ok(vars),
+        Err(_) if ignore_unknown => return Ok((vars, level)),
         Err(error) => return Err(End::refused(error.to_string())),
     };
     for (name, value) in options {
         match tracked.position(name.as_bytes()) {
             Some(position) => drop(vars.set(position, value.as_bytes())),
+            None if is_level(name.as_bytes()) => level = Some(read_level(value.as_bytes())?),
             None if ignore_unknown || ignores(name.as_bytes()) => {}
             None => return Err(End::refused(format!("unsupported startup parameter in options: {name}"))),
         }
     }
-    Ok(vars)
+    Ok((vars, level))
 }

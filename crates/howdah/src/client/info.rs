@@ -63,6 +63,8 @@ pub(crate) struct ClientInfo {
     held: AtomicU64,
     pub(crate) application_name: Mutex<Arc<[u8]>>,
     pub(crate) prepared: AtomicU32,
+    /// Its commits wait for no standby, where they should.
+    pub(crate) unprotected: AtomicBool,
     /// The server that it is linked to.
     pub(crate) link: Mutex<Option<Arc<ServerInfo>>>,
     order: Mutex<Option<Order>>,
@@ -96,6 +98,7 @@ impl ClientInfo {
             held: AtomicU64::new(u64::MAX),
             application_name: Mutex::new(Arc::from(&b""[..])),
             prepared: AtomicU32::new(0),
+            unprotected: AtomicBool::new(false),
             link: Mutex::new(None),
             order: Mutex::new(None),
             ordered: AtomicBool::new(false),

@@ -205,6 +205,7 @@ impl Client {
             return;
         }
         counters.queries.add(tally.queries.into());
+        counters.unprotected.add(tally.unprotected.into());
         counters.query_time.add(now.0.saturating_sub(self.asked.0));
         self.asked = now;
         let idle = link.lease.conn().side.status() == TransactionStatus::Idle;

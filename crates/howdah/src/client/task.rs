@@ -57,7 +57,12 @@ impl Client {
         };
         self.begin(&mut link);
         let leave = poll_fn(|cx| self.poll_linked(cx, &mut link)).await;
-        self.leave(link, leave)
+        let reign = link.reign;
+        self.leave(link, leave)?;
+        match self.session.doubt() {
+            Some(xid) => Box::pin(self.resolve(xid, reign)).await,
+            None => Ok(()),
+        }
     }
 
     /// Reads until there is something that needs a server; says what it needs.
@@ -142,6 +147,7 @@ impl Client {
             .store(u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.info.transaction(None);
         self.info.hold(None);
+        self.info.unprotected.store(self.session.is_unprotected(&link.lease.conn().side), Ordering::Relaxed);
         self.cut_short = link.lease.conn().side.is_mid_answer();
         let outcome = match leave {
             Leave::Idle => {

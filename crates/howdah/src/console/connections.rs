@@ -84,6 +84,7 @@ fn client_row(client: &ClientInfo, moments: &Moments, listen_port: u16) -> Clien
         application_name: application_name(client),
         prepared_statements: client.prepared.load(Ordering::Relaxed),
         pinned: None,
+        unprotected: client.unprotected.load(Ordering::Relaxed),
         node: None,
         buffers: Buffers::default(),
     }
@@ -161,6 +162,7 @@ fn server_row(pooler: &Pooler, seen: Seen, moments: &Moments) -> Option<ServerRo
         application_name: seen.application_name,
         prepared_statements: 0,
         pinned: None,
+        unprotected: false,
         node: node_name(pooler, &seen.key),
         buffers: Buffers::default(),
     };

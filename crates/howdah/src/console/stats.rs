@@ -54,6 +54,7 @@ pub(super) fn rows(pooler: &Arc<Pooler>) -> Vec<StatsRow> {
     let now = pooler.clock.now().0;
     let row = |(name, totals): (Arc<str>, Totals)| StatsRow {
         averages: averages.of(&name, now, &totals),
+        unprotected_commits: pooler.entry(&name).map_or(0, |entry| entry.counters.unprotected.get()),
         database: name.to_string(),
         totals,
     };

@@ -15,6 +15,7 @@
 //! | `select fail` | 22012 at Execute |
 //! | `bad …` | 42601 at Parse |
 //! | `DO …` | the SQLSTATE that it names |
+//! | `call quiet` | raises `client_min_messages` to `error` |
 //! | `insert …`, `create …`, `… from writing_view` | a write: 25006 on a replica |
 //! | `insert alone` | committed, with the warning of an interrupted wait for synchronous replication |
 //! | `copy … from stdin`, `copy … to stdout` | COPY; of table `picky`, it fails at the first row; of `a_view`, before it reads anything |
@@ -63,6 +64,9 @@ pub(crate) struct Backend {
     params: BTreeMap<String, String>,
     /// The parameters at the beginning of the transaction.
     saved: Option<BTreeMap<String, String>>,
+    /// What SET LOCAL has hidden.
+    hidden: BTreeMap<String, String>,
+    login_level: String,
     reported: BTreeMap<String, String>,
     pub(crate) is_replica: bool,
     /// It has said that it ends, and nothing comes any more.
@@ -73,6 +77,9 @@ pub(crate) struct Backend {
     pub(crate) log: Vec<String>,
     /// Writes that are not committed yet, and those that are.
     writes: Vec<String>,
+    /// The number of the transaction, and those that have committed.
+    xid: u64,
+    committed_xids: Vec<u64>,
     pub(crate) committed: Vec<String>,
     /// The greatest number of named statements at a time.
     pub(crate) most_statements: usize,
@@ -87,13 +94,16 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("TimeZone", "UTC"),
 ];
 
+const UNREPORTED: [(&str, &str); 2] = [("client_min_messages", "notice"), ("synchronous_commit", "on")];
+
 /// The parameters that a server reports at login.
 pub(crate) fn reported() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
     DEFAULTS.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
 }
 
 fn defaults() -> BTreeMap<String, String> {
-    DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    let all = DEFAULTS.iter().chain(&UNREPORTED);
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn ends_transaction(text: &str) -> bool {
@@ -113,15 +123,56 @@ impl Backend {
             portals: HashMap::new(),
             params: defaults(),
             saved: None,
+            hidden: BTreeMap::new(),
+            login_level: "notice".to_owned(),
             reported: defaults(),
             is_replica,
             gone: false,
             alone: false,
             log: Vec::new(),
             writes: Vec::new(),
+            xid: 731,
+            committed_xids: Vec::new(),
             committed: Vec::new(),
             most_statements: 0,
         }
+    }
+
+    /// Sessions begin with this level.
+    pub(crate) fn at_level(mut self, level: &str) -> Self {
+        self.login_level = level.to_owned();
+        self.params = self.defaults();
+        self
+    }
+
+    fn defaults(&self) -> BTreeMap<String, String> {
+        let mut params = defaults();
+        params.insert("client_min_messages".to_owned(), self.login_level.clone());
+        params
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        &self.params[name]
+    }
+
+    /// Whether the transaction of this number has committed.
+    pub(crate) fn has_committed(&self, xid: u64) -> bool {
+        self.committed_xids.contains(&xid)
+    }
+
+    fn commit(&mut self) {
+        if !self.writes.is_empty() {
+            self.committed_xids.push(self.xid);
+            self.xid += 1;
+        }
+        self.committed.append(&mut self.writes);
+    }
+
+    fn says(&self, level: &str) -> bool {
+        let order = ["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
+        let rank = |word: &str| order.iter().position(|known| *known == word).unwrap();
+        rank(level) >= rank(self.param("client_min_messages"))
     }
 
     /// Whether a client that lets go of it now leaves nothing behind.
@@ -233,11 +284,13 @@ impl Backend {
         if self.status == TransactionStatus::Idle {
             self.portals.clear();
             self.saved = None;
-            self.committed.append(&mut self.writes);
+            self.commit();
             self.warn();
         }
         for (name, value) in &self.params {
-            if self.reported.get(name) != Some(value) {
+            if !UNREPORTED.iter().any(|(unreported, _)| unreported == name)
+                && self.reported.get(name) != Some(value)
+            {
                 write::parameter_status(&mut self.pending, name.as_bytes(), value.as_bytes()).unwrap();
             }
         }
@@ -248,7 +301,7 @@ impl Backend {
 
     /// What PostgreSQL 15 says when the wait for a synchronous standby is canceled.
     fn warn(&mut self) {
-        if std::mem::take(&mut self.alone) {
+        if std::mem::take(&mut self.alone) && self.says("warning") {
             let fields = b"SWARNING\0VWARNING\0C01000\0Mcanceling wait\0RSyncRepWaitForLSN\0\0";
             self.pending.push(b'N');
             self.pending.extend((fields.len() as u32 + 4).to_be_bytes());
@@ -258,6 +311,7 @@ impl Backend {
 
     fn roll_back(&mut self) {
         self.alone = false;
+        self.xid += u64::from(!self.writes.is_empty());
         self.writes.clear();
         if let Some(saved) = self.saved.take() {
             self.params = saved;
@@ -398,8 +452,20 @@ impl Backend {
                 }
             }
             "set" | "SET" => self.set(text)?,
+            "reset" => {
+                let defaults = self.defaults();
+                let reset = |(name, value): (&String, &mut String)| {
+                    if words[1] == "all" || words[1] == name {
+                        value.clone_from(&defaults[name]);
+                    }
+                };
+                self.params.iter_mut().for_each(reset);
+            }
+            "call" => drop(self.params.insert("client_min_messages".to_owned(), "error".to_owned())),
             "DO" => {
-                let named = ["22023", "55000", "57P03", "0A000"].into_iter().find(|code| text.contains(code));
+                let named = ["22023", "55P02", "55000", "57P03", "0A000"]
+                    .into_iter()
+                    .find(|code| text.contains(code));
                 return Err(named.unwrap_or("P0001"));
             }
             "copy" if text.contains("a_view") => {
@@ -416,7 +482,7 @@ impl Backend {
                     return Err("25001");
                 }
                 self.statements.clear();
-                self.params = defaults();
+                self.params = self.defaults();
                 return self.complete("DISCARD ALL");
             }
             "deallocate" => {
@@ -435,14 +501,20 @@ impl Backend {
 
     fn rows(&mut self, text: &str, value: usize) -> Result<(), Failed> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        if text.contains("from noisy") {
+        if text.contains("pg_current_xact_id_if_assigned") {
+            let wrote = self.status == TransactionStatus::InTransaction && !self.writes.is_empty();
+            let xid = self.xid.to_string();
+            write::data_row(&mut self.pending, &[wrote.then_some(xid.as_bytes())]).unwrap();
+            return self.complete("SELECT 1");
+        }
+        if text.contains("from noisy") && self.says("notice") {
             for _ in 0..3 {
-                write::notice_response(&mut self.pending, &Report::new("NOTICE", "00000", "a word"));
+                write::notice_response(&mut self.pending, &noise());
             }
         }
         if text.contains("from flooded") {
             for _ in 0..3_000 {
-                write::notice_response(&mut self.pending, &Report::new("NOTICE", "00000", "a word"));
+                write::notice_response(&mut self.pending, &noise());
             }
             if self.is_replica {
                 return Err("40001");
@@ -478,7 +550,8 @@ impl Backend {
             self.roll_back();
         }
         self.saved = None;
-        self.committed.append(&mut self.writes);
+        self.params.extend(std::mem::take(&mut self.hidden));
+        self.commit();
         self.status = if text.contains("and chain") {
             TransactionStatus::InTransaction
         } else {
@@ -493,7 +566,8 @@ impl Backend {
         if text.ends_with("howdah.read_after TO DEFAULT") {
             return Ok(());
         }
-        let (name, value) = text[4..].split_once('=').ok_or("42601")?;
+        let (local, text) = text[4..].strip_prefix("local ").map_or((false, &text[4..]), |text| (true, text));
+        let (name, value) = text.split_once('=').ok_or("42601")?;
         let value = value.trim().trim_start_matches('E').trim_matches('\'').replace("''", "'");
         let name = name.trim();
         if name.contains('.') || name == "search_path" {
@@ -504,6 +578,9 @@ impl Backend {
         let name = known.ok_or("42704")?;
         if value == "nonsense" {
             return Err("22023");
+        }
+        if local {
+            self.hidden.insert(name.clone(), self.params[&name].clone());
         }
         let canonical = if name == "DateStyle" && value == "ISO" { "ISO, MDY".to_owned() } else { value };
         self.params.insert(name, canonical);
@@ -554,6 +631,10 @@ impl Backend {
             self.simple_from(then);
         }
     }
+}
+
+fn noise() -> Report<'static> {
+    Report { nonlocalized: true, ..Report::new("NOTICE", "00000", "a word") }
 }
 
 fn returns_rows(text: &str) -> bool {

@@ -57,6 +57,7 @@ fn pair(cluster: bool, is_replica: bool) -> Pair {
         max_prepared_statements: 2,
         limits: Limits::default(),
         disable_simple_query: false,
+        acknowledgements: Default::default(),
     });
     let routing = cluster.then(|| Box::new(Routing::new(RouteMode::Auto, policy(), context(true))));
     let mut server = ServerSide::new(&shared.tracked, reported(), is_replica);

@@ -633,11 +633,12 @@ proptest! {
         replicas in 0_usize..3,
         crashes in prop_oneof![Just(0.001), Just(0.01), Just(0.05)],
         at_once in any::<bool>(),
+        promotes in any::<bool>(),
         piece in prop_oneof![Just(Pieces::Any), Just(Pieces::Of(1 << 20)), Just(Pieces::Of(5))],
         seed in any::<u64>(),
     ) {
         let setup = Setup { clients: clients.len(), primaries, replicas, pieces: piece, seed, ..Setup::cluster() };
-        let mut world = World::new(setup);
+        let mut world = World::new(setup.promoting(promotes));
         let mut said = vec![Vec::new(); clients.len()];
         for client in 0..clients.len() {
             world.ask_as(client, say().parse("s", "select 1").sync());

@@ -10,6 +10,8 @@
 mod backend;
 mod choose;
 mod copy;
+mod doubt;
+mod guards;
 mod hostile;
 mod lost;
 mod modes;

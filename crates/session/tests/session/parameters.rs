@@ -126,6 +126,7 @@ fn a_client_takes_nothing_over_from_the_last_one() {
         max_prepared_statements: 0,
         limits: howdah_protocol::frame::Limits::default(),
         disable_simple_query: false,
+        acknowledgements: Default::default(),
     });
     let client = |work_mem: &[u8]| {
         let mut vars = Vars::default();

@@ -218,6 +218,7 @@ proptest! {
         replicas in 1_usize..3,
         max_prepared_statements in 1_usize..6,
         pieces in pieces(),
+        promotes in any::<bool>(),
         seed in any::<u64>(),
     ) {
         let setup = Setup {
@@ -229,6 +230,6 @@ proptest! {
             seed,
             ..Setup::default()
         };
-        compare(setup, &clients);
+        compare(setup.promoting(promotes), &clients);
     }
 }

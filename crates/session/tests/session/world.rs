@@ -9,8 +9,9 @@ use std::sync::Arc;
 use howdah_classifier::Classifier;
 use howdah_protocol::frame::Limits;
 use howdah_session::{
-    Consistency, Fatal, Lost, Outputs, Plan, PoolMode, ReadPolicy, Registry, RouteMode, Routing, ServerSide,
-    Session, SessionOptions, Shared, Signal, Tally, Tracked, Vars, WithoutReplica, context,
+    Acknowledgements, Commit, Consistency, Fatal, Fate, Guards, Level, Lost, Outputs, Plan, PoolMode,
+    ReadPolicy, Registry, RouteMode, Routing, ServerSide, Session, SessionOptions, Shared, Signal, Tally,
+    Tracked, Vars, WithoutReplica, context,
 };
 use howdah_topology::{Balance, NodeId, Time, Topology};
 use rand::rngs::StdRng;
@@ -37,6 +38,9 @@ pub(crate) struct Setup {
     pub(crate) replicas: usize,
     /// An entry of a cluster, and its target.
     pub(crate) cluster: Option<RouteMode>,
+    /// Howdah promotes, and servers begin with these values.
+    pub(crate) guards: Option<Guards>,
+    pub(crate) acknowledgements: Acknowledgements,
     pub(crate) pieces: Pieces,
     pub(crate) seed: u64,
 }
@@ -52,6 +56,8 @@ impl Default for Setup {
             primaries: 1,
             replicas: 0,
             cluster: None,
+            guards: None,
+            acknowledgements: Acknowledgements::default(),
             pieces: Pieces::Any,
             seed: 1,
         }
@@ -62,6 +68,13 @@ impl Setup {
     /// An entry of a cluster with one primary and one replica, routed by text.
     pub(crate) fn cluster() -> Self {
         Self { cluster: Some(RouteMode::Auto), replicas: 1, ..Self::default() }
+    }
+
+    /// The same where Howdah promotes and asks for what became of commits, if `promotes`.
+    pub(crate) fn promoting(self, promotes: bool) -> Self {
+        let guards = promotes.then_some(Guards { level: Level::Notice, commit: Commit::On });
+        let acknowledgements = Acknowledgements { resolve: promotes, ..self.acknowledgements };
+        Self { guards, acknowledgements, ..self }
     }
 
     /// Runs the script with pieces of several sizes.
@@ -149,6 +162,9 @@ pub(crate) struct World {
     pub(crate) servers_heard: bool,
     /// What is known of the cluster.
     pub(crate) topology: Option<Arc<Topology>>,
+    /// What is said of commits in doubt; `None`: the truth. And which were.
+    pub(crate) fate: Option<Fate>,
+    pub(crate) doubts: Vec<u64>,
 }
 
 pub(crate) fn policy() -> ReadPolicy {
@@ -174,6 +190,7 @@ impl World {
             max_prepared_statements: setup.max_prepared_statements,
             limits: Limits { max_frame: setup.max_packet_size },
             disable_simple_query: setup.disable_simple_query,
+            acknowledgements: setup.acknowledgements,
         });
         let mut world = Self {
             shared,
@@ -188,6 +205,8 @@ impl World {
             committed: Vec::new(),
             servers_heard: true,
             topology: None,
+            fate: None,
+            doubts: Vec::new(),
             setup,
         };
         for number in 0..world.setup.primaries + world.setup.replicas {
@@ -201,13 +220,26 @@ impl World {
     }
 
     fn new_server(&self, is_replica: bool) -> Server {
+        let side = ServerSide::new(&self.shared.tracked, reported(), is_replica);
+        let (side, level) = match self.setup.guards {
+            Some(guards) => (side.with_guards(guards), guards.level.as_str()),
+            None => (side, "notice"),
+        };
         Server {
-            backend: Backend::new(is_replica),
-            side: ServerSide::new(&self.shared.tracked, reported(), is_replica),
+            backend: Backend::new(is_replica).at_level(level),
+            side,
             input: Vec::new(),
             pipe: VecDeque::new(),
             taken: false,
         }
+    }
+
+    /// A client that asked for this level at its login.
+    pub(crate) fn add_client_at(&mut self, level: Level) -> usize {
+        let number = self.add_client(&[]);
+        let client = self.clients.remove(number);
+        self.clients.push(Client { session: client.session.with_level(Some(level)), ..client });
+        number
     }
 
     /// A client that asked for these parameters at its login.
@@ -446,6 +478,7 @@ impl World {
         client.tally.client_parses += tally.client_parses;
         client.tally.server_parses += tally.server_parses;
         client.tally.binds += tally.binds;
+        client.tally.unprotected += tally.unprotected;
     }
 
     fn piece(&mut self, available: usize) -> usize {
@@ -601,6 +634,12 @@ impl World {
         match lost {
             Lost::Retry => self.run_again(number),
             Lost::GoesOn => {}
+            Lost::InDoubt(xid) => {
+                self.doubts.push(xid);
+                assert_eq!(client.session.doubt(), Some(xid));
+                let truth = if server.backend.has_committed(xid) { Fate::Committed } else { Fate::Aborted };
+                client.session.resolve(self.fate.unwrap_or(truth), self.now, &mut client.seen);
+            }
             Lost::Broken => self.clients[number].end = Some(End::HalfRow),
         }
         self.replace_server(number);

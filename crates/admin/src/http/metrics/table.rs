@@ -121,6 +121,12 @@ pub(super) const METRICS: &[Metric] = &[
     counter("client_logins", "Successful logins of clients", None, |s| {
         stats(s, |t| t.totals.client_login_count as f64)
     }),
+    counter(
+        "unprotected_commits",
+        "Transactions whose commit waited for no standby, where Howdah promotes",
+        None,
+        |s| stats(s, |t| t.unprotected_commits as f64),
+    ),
     // SHOW DATABASES and SHOW USERS.
     gauge("database_servers", "Servers of a database entry", DATABASE, |s| {
         databases(s, |d| d.current_connections.into())
