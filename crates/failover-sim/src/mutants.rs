@@ -1,6 +1,8 @@
 //! The part of the command that checks mutations. Read next: `howdah_failover_sim::catch`.
 
 use std::io::{Error, Result, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use howdah_failover_sim::catch::{self, Catch};
 use howdah_failover_sim::mutation::Mutation;
@@ -12,17 +14,25 @@ fn list() -> Result<Vec<(Mutation, Catch)>> {
 /// Checks every entry, and that every mutation has one.
 pub(crate) fn check(out: &mut impl Write, only: Option<Mutation>) -> Result<bool> {
     let list = list()?;
-    let mut wrong = 0;
-    for mutation in Mutation::all().filter(|m| only.is_none_or(|only| only == *m)) {
-        let why = match list.iter().find(|(listed, _)| *listed == mutation) {
-            None => Some(format!("{mutation} is not listed")),
-            Some((_, catch)) => catch::refute(mutation, catch).map_err(Error::other)?,
-        };
-        if let Some(why) = why {
-            wrong += 1;
-            writeln!(out, "{why}")?;
+    let all: Vec<Mutation> = Mutation::all().filter(|m| only.is_none_or(|only| only == *m)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut wrong = Vec::new();
+        while let Some(mutation) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(refutation(&list, *mutation));
         }
+        wrong
+    };
+    let workers = thread::available_parallelism().map_or(1, |n| n.get());
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let done = running.into_iter().map(|w| w.join());
+        done.flat_map(|w| w.unwrap_or_else(|_| vec!["a check has panicked".to_owned()])).collect()
+    });
+    for why in &wrong {
+        writeln!(out, "{why}")?;
     }
+    let wrong = wrong.len();
     let open = list.iter().filter(|(_, c)| *c == Catch::Open).count();
     writeln!(
         out,
@@ -30,6 +40,14 @@ pub(crate) fn check(out: &mut impl Write, only: Option<Mutation>) -> Result<bool
         list.len()
     )?;
     Ok(wrong == 0)
+}
+
+/// Why the list is not true of a mutation; `None`: it is.
+fn refutation(list: &[(Mutation, Catch)], mutation: Mutation) -> Option<String> {
+    match list.iter().find(|(listed, _)| *listed == mutation) {
+        None => Some(format!("{mutation} is not listed")),
+        Some((_, catch)) => catch::refute(mutation, catch).unwrap_or_else(|wrong| Some(wrong.to_string())),
+    }
 }
 
 /// Finds what catches the mutations.

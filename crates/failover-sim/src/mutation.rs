@@ -8,12 +8,13 @@ use std::str::FromStr;
 use howdah_failover::{Fault, ROWS};
 
 /// Faults that are no rows, by name.
-const PLANTED: [(&str, Fault); 6] = [
+const PLANTED: [(&str, Fault); 7] = [
     ("one vote fewer", Fault::FewerVotes(1)),
     ("elect the least", Fault::ElectLeast),
     ("assume done", Fault::AssumeDone),
     ("trust the setting", Fault::TrustSetting),
     ("ignore life", Fault::IgnoreLife),
+    ("leave unmarked", Fault::LeaveUnmarked),
     ("shrink at once", Fault::ShrinkAtOnce),
 ];
 

@@ -20,6 +20,8 @@ pub enum Fault {
     TrustSetting,
     /// Signs of life at the standbys are overlooked.
     IgnoreLife,
+    /// A primary that is left alive counts as fenced by its vote, without a mark.
+    LeaveUnmarked,
     /// A shorter list is published to the voters before those that remain have caught up.
     ShrinkAtOnce,
 }

@@ -17,6 +17,7 @@
 use howdah_topology::NodeId;
 
 use crate::action::{Action, Done};
+use crate::fault::Fault;
 use crate::fence::FenceRecord;
 use crate::machine::Machine;
 
@@ -38,7 +39,8 @@ impl Machine {
     /// Marks the primary while it is drained, before its supervisor stops it.
     pub(crate) fn mark_left(&mut self) {
         self.tasks.clear();
-        if let Some(left) = self.left() {
+        let Some(left) = self.left() else { return };
+        if !self.left_unmarked(left) {
             self.order_fence(left);
         }
     }
@@ -51,11 +53,24 @@ impl Machine {
     /// Marks the primary that is left running, and ends its work.
     pub(crate) fn fence_left(&mut self) {
         let Some(left) = self.left().filter(|left| self.stopped() != Some(*left)) else { return };
+        if self.left_unmarked(left) {
+            return;
+        }
         self.order_fence(left);
         if let Some(attempt) = &mut self.attempt {
             attempt.silenced = true;
         }
         self.order(left, Action::SetReadOnly { on: true });
+    }
+
+    /// The planted fault: its vote is taken for its fence.
+    fn left_unmarked(&mut self, left: NodeId) -> bool {
+        let Some(attempt) = self.attempt.as_mut().filter(|_| self.fault == Fault::LeaveUnmarked) else {
+            return false;
+        };
+        attempt.marked = true;
+        attempt.fenced.insert(left);
+        true
     }
 
     /// Takes what came of the orders to the primary: it counts as fenced when it is marked and takes no writes.

@@ -199,7 +199,9 @@ impl Machine {
     /// When [`Event::Tick`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let backoff = (self.state == State::BackOff).then_some(self.backoff_until);
+        // What is over is acted on by whatever comes next: a moment that has passed would be asked for again and again.
+        let waits = self.state == State::BackOff && self.backoff_until > self.now;
+        let backoff = waits.then_some(self.backoff_until);
         [self.probe_timer(), self.tasks.deadline(), backoff].into_iter().flatten().min()
     }
 
