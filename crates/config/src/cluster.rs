@@ -76,7 +76,7 @@ keys! {
     bootstrap: bool as Switch = false, LIVE.own();
     /// `failover = manage`: whether a session may set `synchronous_commit` to off or local, so that its commits wait for no standby; they are counted (`howdah_unprotected_commits`).
     unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own();
-    /// After so many promotions within an hour Howdah stops and waits for a person; 0: no limit.
+    /// After so many failovers by itself within an hour Howdah waits for a person, whose orders it takes; 0: no limit.
     max_failovers_per_hour: u32 as Count = 10, LIVE.own();
     /// `failover = manage`: ask the new primary what became of a COMMIT that the failover interrupted, instead of 08007. Costs a small query with each COMMIT, in the same flight.
     commit_resolution: bool as Switch = false, LIVE.own();
