@@ -74,7 +74,7 @@ keys! {
     max_lost_bytes: u64 as Bytes = 1 << 20, LIVE.own();
     /// A new cluster without standbys: its primary is taken as such without a quorum.
     bootstrap: bool as Switch = false, LIVE.own();
-    /// `failover = manage`: whether a session may set `synchronous_commit` to off or local, so that its commits wait for no standby; they are counted (`howdah_unprotected_commits`).
+    /// `failover = manage`: whether a session may set `synchronous_commit` to off or local, so that its commits wait for no standby; they are counted (`howdah_unprotected_commits_total`).
     unsafe_commits: UnsafeCommits as OneOf<UnsafeCommits> = UnsafeCommits::Allow, LIVE.own();
     /// After so many failovers by itself within an hour Howdah waits for a person, whose orders it takes; 0: no limit.
     max_failovers_per_hour: u32 as Count = 10, LIVE.own();
@@ -105,7 +105,7 @@ keys! {
     slot: Option<String> as Name = None, LIVE.own();
     /// The `application_name` of its replication; unset: learned from the node.
     application_name: Option<String> as Name = None, LIVE.own();
-    /// Node that it streams from instead of the primary; such a node has no vote.
+    /// Node that it streams from instead of the primary; such a node has no vote. Several Howdahs must agree on it, for it changes what a majority is: set MAINTENANCE on all of them while it is changed.
     cascade_of: Option<String> as Name = None, LIVE.own();
 }
 

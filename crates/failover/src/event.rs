@@ -130,8 +130,8 @@ pub enum Event {
     /// The operator's command.
     Operator(Command),
     /// The settings were changed (RELOAD). Who promotes, what happens to the last standby, times, bounds, and each node's
-    /// priority, weight and bars are taken over, and everything that is known stays; a failover under way comes to its end
-    /// by the old way. With other nodes than before nothing is taken over.
+    /// priority, weight and bars are taken over, and everything that is known stays; a failover or a change under way
+    /// comes to its end by the old ones first. With other nodes than before nothing is taken over.
     Reconfigured {
         /// As they are now.
         spec: Box<ClusterSpec>,

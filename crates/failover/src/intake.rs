@@ -23,7 +23,7 @@ impl Machine {
             Event::Advised { advice } => self.advised(advice),
             Event::ActionDone { id, result } => self.action_done(id, result),
             Event::Operator(command) => self.commanded(command),
-            Event::Reconfigured { spec } => self.reconfigured(*spec),
+            Event::Reconfigured { spec } => self.reconfiguration = Some(spec),
             Event::LettingGo => self.let_go(),
             Event::Tick => {}
         }
@@ -108,9 +108,10 @@ impl Machine {
             Ok(Done::Fenced { receiver_gone, .. }) if !left && (*receiver_gone || trust) => {
                 attempt.fenced.insert(node);
             }
-            Ok(Done::Position { timeline, received, replayed, at_end: true, .. }) => {
-                let position = (*received).max(Some(*replayed)).unwrap_or(Lsn::INVALID);
-                attempt.positions.insert(node, (*timeline, position));
+            // At the end of its log it has replayed all that will survive a promotion: what may be behind that is part of a
+            // record.
+            Ok(Done::Position { timeline, replayed, at_end: true, .. }) => {
+                attempt.positions.insert(node, (*timeline, *replayed));
             }
             _ => {}
         }

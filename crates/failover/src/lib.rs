@@ -52,6 +52,8 @@ mod guards_tests;
 #[cfg(test)]
 mod quorum_tests;
 #[cfg(test)]
+mod reconfigure_tests;
+#[cfg(test)]
 mod stop_tests;
 
 pub use action::{Action, ActionError, ActionId, Done, Order, VOTE_KEY};

@@ -81,6 +81,8 @@ pub struct Machine {
     /// Times of the promotions of the last hour that nobody had ordered.
     pub(crate) promotions: VecDeque<Time>,
     pub(crate) job: Option<Job>,
+    /// Settings that are taken over when nothing is under way any more.
+    pub(crate) reconfiguration: Option<Box<ClusterSpec>>,
     /// When the last change of settings ended: older answers do not show it.
     pub(crate) job_ended: Time,
     /// Since when none is published, while none is.
@@ -139,6 +141,7 @@ impl Machine {
             attempts: 0,
             promotions: VecDeque::new(),
             job: None,
+            reconfiguration: None,
             job_ended: now,
             leaderless: now,
             enthroned: now,
@@ -175,6 +178,7 @@ impl Machine {
         self.note_results();
         self.note_accepted();
         self.run();
+        self.reconfigure();
         self.note_refusal();
         self.order_probes();
         let version = self.topology.version;

@@ -4,9 +4,20 @@ use crate::machine::Machine;
 use crate::spec::{ClusterSpec, NodeSpec};
 
 impl Machine {
+    /// Takes over new settings when there are some. Not while a failover or a change of settings is under way: it ends by
+    /// the rules that it began with, or a quorum might be counted by two.
+    pub(crate) fn reconfigure(&mut self) {
+        if self.attempt.is_none()
+            && self.job.is_none()
+            && let Some(new) = self.reconfiguration.take()
+        {
+            self.take_over(*new);
+        }
+    }
+
     /// Takes over what can change without anything known becoming wrong: the nodes' ids are their places in the list, so
     /// the list itself stays.
-    pub(crate) fn reconfigured(&mut self, new: ClusterSpec) {
+    fn take_over(&mut self, new: ClusterSpec) {
         let place = |n: &NodeSpec| (n.name.clone(), n.host.clone(), n.port);
         if !new.nodes.iter().map(place).eq(self.spec.nodes.iter().map(place)) {
             return;

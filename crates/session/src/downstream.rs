@@ -380,14 +380,22 @@ impl Turn<'_, '_> {
         if severity == b"FATAL" || severity == b"PANIC" || code.starts_with(b"57P") {
             self.server.must_close = true;
             if self.session.routing.is_some() {
+                if !code.starts_with(b"57P") {
+                    // The server's verdict on this session, not its end: the same would befall a second run.
+                    self.decide();
+                }
                 // The client's session does not end with its server: `server_lost` finds the words.
                 return Err(ServerFault::Ends { message: message() });
             }
         }
-        if matches!(self.server.requests.head(), Some(Request::Aside(_))) {
+        // In a transaction that has failed before, as the client knows, ours fail too.
+        let aside = matches!(self.server.requests.head(), Some(Request::Aside(_)));
+        if aside && self.server.status == TransactionStatus::Failed {
             return Ok(true);
         }
-        if matches!(self.server.requests.head(), Some(Request::Query { hidden: true })) {
+        // Else the client's transaction would have failed by a query that it does not know of, and its COMMIT would be
+        // answered as a ROLLBACK without a word.
+        if aside || matches!(self.server.requests.head(), Some(Request::Query { hidden: true })) {
             return Err(ServerFault::SetFailed { message: message() });
         }
         let refused = self.is_refusal(code, &fields);

@@ -149,8 +149,10 @@ impl Session {
         (self.planned, self.planned_ends) = (length, batch.ends);
         self.planned_writes = batch.effects.is_write_possible();
         self.planned_own = Hint::of(batch.effects);
-        self.planned_repeats = length > 0
-            && !(batch.primary || batch.open || routing.is_marked() || batch.effects.sets_read_after());
+        // A hint sends writes to replicas too, and to the primary while there is none.
+        let writes = batch.primary || batch.effects.is_write_possible();
+        self.planned_repeats =
+            length > 0 && !(writes || batch.open || routing.is_marked() || batch.effects.sets_read_after());
         routing.set_exempt(batch.effects);
         if batch.effects.sets_read_after() && !batch.open {
             return Plan::Sets { batch: length };

@@ -71,8 +71,11 @@ async fn a_commit_that_no_standby_has_is_an_abort_after_the_failover() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_connection_alone_is_lost_is_acknowledged_once_a_standby_has_it() {
     let (cluster, bouncer) = managed(1, "commit_resolution=on").await;
-    let client = bouncer.connect().await;
+    let (client, other) = (bouncer.connect().await, bouncer.connect().await);
+    // Two connections: the one that stays is there before the doubt begins.
+    other.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await.unwrap();
     client.batch_execute("BEGIN; INSERT INTO t VALUES (7)").await.unwrap();
+    other.batch_execute("COMMIT").await.unwrap();
     cluster.node(1).stop_immediate().await.unwrap();
     let commit = within("the commit's fate", client.batch_execute("COMMIT"));
     let (told, ()) = tokio::join!(commit, async {

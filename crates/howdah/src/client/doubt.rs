@@ -4,12 +4,15 @@
 //!
 //! The question and a record of its own that waits for a standby are one transaction: what it says is replicated when it
 //! has been answered, so a commit that the primary alone has is not told as one.
+//!
+//! Transaction numbers are not logged ahead: a primary that has crashed and recovered may give the same one out again. So in
+//! the same reign only a connection that is older than the doubt is believed, for a crash ends them all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use howdah_session::Fate;
-use howdah_topology::{Epoch, NodeId};
+use howdah_topology::{Epoch, NodeId, Time};
 
 use super::Client;
 use super::end::End;
@@ -66,7 +69,7 @@ impl Client {
                 return Ok(Fate::Unknown);
             }
             let mut changed = cluster.handle.changed();
-            if let Said::Fate(fate) = self.look_for(xid, reign, left).await? {
+            if let Said::Fate(fate) = self.look_for(xid, reign, (begun, left)).await? {
                 return Ok(fate);
             }
             // An error means that the controller is gone with the whole pooler.
@@ -76,7 +79,12 @@ impl Client {
     }
 
     /// What the present primary says, if it is one that can tell.
-    async fn look_for(&mut self, xid: u64, reign: Reign, left: Duration) -> Result<Said, End> {
+    async fn look_for(
+        &mut self,
+        xid: u64,
+        reign: Reign,
+        (begun, left): (Time, Duration),
+    ) -> Result<Said, End> {
         let Some(cluster) = self.entry.cluster.clone() else { return Ok(Said::Fate(Fate::Unknown)) };
         let topology = cluster.handle.topology();
         let Some(primary) = topology.writable_primary(self.pooler.clock.now()).map(|node| node.id) else {
@@ -99,6 +107,10 @@ impl Client {
             if !lease.conn().is_fresh() {
                 lease.discard("server conn crashed?", false);
                 return None;
+            }
+            if same && lease.conn().side.since() >= begun {
+                lease.give_back();
+                return Some(None);
             }
             lease.begin_test();
             let row = howdah_backend::ask(&mut lease.conn().stream, status_sql(xid).as_bytes()).await;

@@ -122,6 +122,8 @@ fn only_a_read_of_which_nothing_was_seen_runs_again_and_only_once() {
         (say().run("select 1").run("insert a").sync(), unknown),
         (say().run("select 1").flush().sync(), unknown),
         (say().query("begin read only").query("insert a"), both.as_str()),
+        (say().query("/* howdah:replica */ insert a"), unknown),
+        (say().run("/* howdah:replica */ insert a").sync(), unknown),
     ] {
         primary().each(|world| {
             assert_eq!(in_flight(world, words.clone()), answer);
