@@ -197,6 +197,8 @@ async fn a_cascading_standby_stays_with_its_upstream_until_that_is_gone() {
     cluster.wait_caught_up(elected, cascade).await.unwrap();
     assert_eq!(setting(cascade, "primary_conninfo").await, conninfo, "it was not touched");
     streams(upstream).await;
+    // Of a standby that loses its upstream before it was seen in the new timeline nobody knows what it has.
+    until(&handle, "it is seen in the new epoch", |t| t.nodes[3].is_routable_replica()).await;
 
     upstream.stop().await.unwrap();
     streams(elected).await;
