@@ -116,7 +116,8 @@ async fn a_crashed_primary_that_nobody_replaces_comes_back_as_it_was() {
     let cluster = cluster().await;
     let primary = cluster.node(0);
     let supervisor = supervise(&cluster, 0, &["--crash-wait", "1"]);
-    supervisor.wait_present().await.unwrap();
+    // What it says is counted: it must have said it once before the first kill.
+    supervisor.wait_said("runs as the primary of timeline 1").await.unwrap();
     for round in 1..=2 {
         primary.kill9().unwrap();
         wait_until("the server to be started again", DEFAULT_DEADLINE, || async {
