@@ -59,7 +59,7 @@ impl Undo {
     }
 }
 
-/// A query of our own that may fail without harm.
+/// A query of our own beside those of the client. If it fails in a healthy transaction the connection is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aside {
     /// Sets what the client wants (`guard.rs`).

@@ -166,10 +166,11 @@ impl Turn<'_, '_, '_> {
             self.server.wrote |= self.server.unnamed_writes;
             return Ok(self.extended(header, Request::Bind));
         }
-        let clients = self.session.names.get(name).map(Arc::clone);
-        let before = self.server.guard_before();
-        if let Some(clients) = clients {
-            self.begin_group(GroupText::Named(&clients), before)?;
+        // Looked up here only where something may have to go ahead of it: most servers have no guard.
+        if self.server.guard.is_some()
+            && let Some(clients) = self.session.names.get(name).map(Arc::clone)
+        {
+            self.begin_group(GroupText::Named(&clients), self.server.guard_before())?;
         }
         let Some(Named { clients, servers: statement, changes }) = self.statement(name)? else {
             return Ok(self.stall());

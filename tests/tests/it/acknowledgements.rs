@@ -4,7 +4,7 @@
 use howdah_testkit::Cluster;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{Bouncer, sentence, until, within};
+use crate::support::{Bouncer, sentence, synchronous_names, until, within};
 
 /// Waits until a backend waits for a standby that does not come, and interrupts the wait.
 async fn interrupt(cluster: &Cluster) {
@@ -63,15 +63,7 @@ pub(crate) async fn managed(replicas: usize, more: &str) -> (Cluster, Bouncer) {
         nodes.join(",")
     );
     let bouncer = Bouncer::with("postgres = cluster=main dbname=postgres", &settings).await;
-    until("the synchronous names", || async {
-        let mut known = true;
-        for node in cluster.nodes() {
-            let names = node.value("SHOW synchronous_standby_names").await.unwrap();
-            known &= !names.is_empty() && !names.contains('*');
-        }
-        known
-    })
-    .await;
+    synchronous_names(&cluster).await;
     (cluster, bouncer)
 }
 

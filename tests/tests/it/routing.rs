@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use howdah_testkit::Cluster;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Bouncer, DEADLINE, Raw, connect, error_of, tags, until, within};
+use crate::support::{Bouncer, DEADLINE, Raw, connect, error_of, synchronous_names, tags, until, within};
 
 /// Somebody else promotes.
 const FOLLOW: &str = "failover=follow";
@@ -354,15 +354,7 @@ async fn sessions_survive_a_primary_that_howdah_replaces() {
     let cluster = Cluster::builder().replicas(2).synchronous("*").start().await.unwrap();
     let bouncer = bouncer(&cluster, "failover=manage").await;
     // A failover needs to know beforehand who was synchronous: Howdah's list is in force, and recorded on every node.
-    until("the synchronous names", || async {
-        let mut known = true;
-        for node in cluster.nodes() {
-            let names = node.value("SHOW synchronous_standby_names").await.unwrap();
-            known &= !names.is_empty() && !names.contains('*');
-        }
-        known
-    })
-    .await;
+    synchronous_names(&cluster).await;
     let started = std::time::Instant::now();
     lose_the_primary(&cluster, &bouncer, async {}).await;
     println!("with the load before and after it: {:?}", started.elapsed());

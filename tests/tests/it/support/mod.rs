@@ -14,7 +14,7 @@ pub(crate) use bouncer::{Bouncer, Row, connect, entry};
 pub(crate) use fake::{Fake, message};
 pub(crate) use raw::{Raw, error_of, tags};
 
-use howdah_testkit::{Options, Postgres, wait_until};
+use howdah_testkit::{Cluster, Options, Postgres, wait_until};
 
 /// Everything that is waited for comes within this time or the test fails (time).
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
@@ -31,6 +31,19 @@ where
     Fut: Future<Output = bool>,
 {
     wait_until(what, DEADLINE, condition).await.unwrap();
+}
+
+/// Waits until every node has synchronous names instead of `*`: Howdah's list is in force, and recorded.
+pub(crate) async fn synchronous_names(cluster: &Cluster) {
+    until("the synchronous names", || async {
+        let mut known = true;
+        for node in cluster.nodes() {
+            let names = node.value("SHOW synchronous_standby_names").await.unwrap();
+            known &= !names.is_empty() && !names.contains('*');
+        }
+        known
+    })
+    .await;
 }
 
 /// A plain server.
