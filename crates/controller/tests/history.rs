@@ -90,8 +90,9 @@ async fn an_old_primary_that_comes_up_first_is_not_handed_out() {
     assert_eq!(after.epoch.unwrap().timeline, 2);
     let after = until(&handle, "the old one as such", |t| t.nodes[0].state == NodeState::Returning).await;
     assert!(!after.nodes[0].is_routable_replica());
+    // The sessions of a returning primary are ended, this question's among them: then it is asked again.
     wait_until("the old primary to be read-only", PATIENCE, || async {
-        setting(old, "default_transaction_read_only").await == "on"
+        old.value("SHOW default_transaction_read_only").await.is_ok_and(|v| v == "on")
     })
     .await
     .unwrap();
