@@ -4,6 +4,7 @@ use howdah_failover::State;
 use howdah_topology::Gate;
 
 use crate::mutation::Mutation;
+use crate::pg::target;
 use crate::pooler::Pooler;
 use crate::setup::{self, END, PEACE};
 use crate::world::World;
@@ -100,6 +101,7 @@ pub fn judge(world: &mut World) -> Verdict {
         return Verdict::Broken(violation);
     }
     if let Some(stuck) = going.iter().find_map(|p| stuck(world, *p)) {
+        world.say_how_it_stands();
         return Verdict::Broken(stuck);
     }
     let halted = world.poolers.iter().find(|p| halted(p));
@@ -122,6 +124,24 @@ fn stuck(world: &World, p: usize) -> Option<String> {
 }
 
 impl World {
+    /// Logs what every node is at the end of a run in which nothing goes on: which stream is missing is seen there.
+    fn say_how_it_stands(&mut self) {
+        let lines = (0..).zip(&self.nodes).map(|(id, pg)| {
+            let role = if pg.in_recovery { "standby" } else { "primary" };
+            let to = target(&self.hosts, &pg.conninfo);
+            let from = pg.receiver.as_ref().map(|r| r.sender);
+            let sent: Vec<(usize, usize)> = pg.senders.iter().map(|(to, s)| (*to, s.flushed)).collect();
+            format!(
+                "node {id}: {:?} {role} in timeline {}, {} entries, points at {to:?}, receives from {from:?}, sends \
+                 (node, flushed) {sent:?}, names {}, members {:?}, mark {:?}, {} commits wait",
+                pg.power, pg.timeline, pg.wal.len(), pg.sync_names, pg.members, pg.fence, pg.commits.len()
+            )
+        });
+        for line in lines.collect::<Vec<_>>() {
+            self.say(|| line);
+        }
+    }
+
     /// The newest epoch that a pooler publishes: its primary and its timeline.
     #[must_use]
     pub fn newest_published(&self) -> Option<(usize, u32)> {

@@ -175,6 +175,11 @@ impl World {
         let same = from.wal.generation == generation;
         let news = self.nodes.get(node).and_then(|pg| pg.wal.missing_from(&from.wal, upto)).filter(|_| same);
         let Some(pg) = self.nodes.get_mut(node).filter(|p| p.power == Power::Up) else { return };
+        if pg.receiver.as_ref().is_none_or(|r| r.stream != stream) {
+            // What comes for a connection that is closed is answered with a reset, however the end of it was lost.
+            self.send(Peer::Node(node), Peer::Node(sender), Message::StreamEnded { stream });
+            return;
+        }
         let stalled = pg.stalled > 0 || pg.disk > 0;
         let Some(recv) = pg.receiver.as_mut().filter(|r| r.stream == stream && !stalled) else { return };
         recv.last_message = now;

@@ -38,6 +38,9 @@ pub(crate) struct Job {
     pub(crate) steps: VecDeque<Step>,
     /// Nodes whose lock was asked for.
     pub(crate) locks: BTreeSet<NodeId>,
+    /// The version of the list of names by which it was planned; 0: none was known. The newest version on the locked nodes
+    /// governs (FAILOVER_PROTOCOL.md §2): if that is newer, another pooler has changed the list before the lock was held.
+    pub(crate) version: u64,
     /// When the last lock was seen to be held.
     pub(crate) locked: Option<Time>,
     /// The primary's position after its list was changed, and when that was known.
@@ -51,7 +54,7 @@ impl Job {
     pub(crate) fn new(why: String, locks: impl IntoIterator<Item = NodeId>) -> Job {
         let locks: BTreeSet<NodeId> = locks.into_iter().collect();
         let steps = locks.iter().map(|id| Step::Order(*id, Action::Lock)).collect();
-        Job { why, steps, locks, locked: None, reached: None, failed: None }
+        Job { why, steps, locks, version: 0, locked: None, reached: None, failed: None }
     }
 
     /// Adds an order.
@@ -114,7 +117,8 @@ impl Machine {
 
     pub(crate) fn begin_job(&mut self) {
         self.tasks.clear();
-        self.job = self.plan();
+        let version = self.facts.members.as_ref().map_or(0, |m| m.version);
+        self.job = self.plan().map(|job| Job { version, ..job });
     }
 
     pub(crate) fn job_step(&mut self) {
@@ -134,7 +138,12 @@ impl Machine {
                 let holder = foreign.as_deref().unwrap_or("someone else");
                 job.failed = Some(format!("a lock is held by {holder}"));
             }
-            Ok(Done::Locked { granted: true, .. }) => job.locked = Some(now),
+            Ok(Done::Locked { granted: true, sample, .. }) => {
+                job.locked = Some(now);
+                if sample.members.as_ref().is_some_and(|m| m.version > job.version) {
+                    job.failed = Some("the list of names has been changed meanwhile".to_owned());
+                }
+            }
             Ok(Done::Names { inserted: Some(lsn) }) => job.reached = Some((now, *lsn)),
             Ok(_) => {}
             Err(error) => job.failed = Some(format!("{}: {error}", action.name())),

@@ -102,8 +102,11 @@ impl Machine {
     /// Orders the fence of a node, with the record of what it was before.
     pub(crate) fn order_fence(&mut self, id: NodeId) {
         let Some(sample) = self.facts.sample(id) else { return };
-        // An interrupted failover's record is the only memory of the setting: it is taken over, as is our own.
-        let kept = self.attempt.as_ref().and_then(|a| a.records.get(&id)).or(sample.fence.as_ref());
+        // An interrupted failover's record is the only memory of the setting: it is taken over, as is our own. One that
+        // has ended, and whose successor the node has followed since, remembers a primary of an older timeline.
+        let current = |f: &&FenceRecord| sample.primary_conninfo.is_empty() || f.timeline >= sample.timeline;
+        let ours = self.attempt.as_ref().and_then(|a| a.records.get(&id));
+        let kept = ours.or(sample.fence.as_ref().filter(current));
         let old_conninfo = kept.map_or(&sample.primary_conninfo, |f| &f.old_conninfo).clone();
         let pooler = self.spec.pooler.clone();
         let Some(attempt) = &mut self.attempt else { return };

@@ -4,6 +4,7 @@
 use howdah_topology::{NodeId, Time};
 
 use crate::facts::{Facts, NodeFacts};
+use crate::fence::FenceRecord;
 use crate::members::SyncNames;
 use crate::quorum;
 use crate::sample::Sample;
@@ -51,8 +52,9 @@ pub(crate) fn electorate_of(
 /// have promoted another before it (FAILOVER_PROTOCOL.md §7). `None`: not enough.
 ///
 /// Enough is what meets every set of voters that could promote. A node that carries a fence record does not count unless
-/// it streams: someone may be about to promote it, or, where it is the primary, to leave it. While the primary's own list of names is not the newest, it takes
-/// enough of both: the newest may have been made under a successor, which was elected by the primary's.
+/// it streams: someone may be about to promote it, or, where it is the primary, to leave it. While the primary's own list
+/// of names is not the newest, it takes enough of both: the newest may have been made under a successor, which was elected
+/// by the primary's.
 pub(crate) fn followed_as_of(facts: &Facts, spec: &ClusterSpec, primary: NodeId) -> Option<Time> {
     let node = facts.node(primary)?;
     let sample = node.live()?;
@@ -93,8 +95,10 @@ fn as_of(facts: &Facts, spec: &ClusterSpec, voter: NodeId, primary: (&NodeFacts,
     let node = facts.node(voter)?;
     if std::ptr::eq(node, primary) {
         // It has a vote (an asynchronous cluster, or a list that still names it) and is no standby to be promoted. Marked, it
-        // may have given that vote to a successor (crate::leave).
-        return sample.fence.is_none().then_some(node.sampled);
+        // may have given that vote to a successor (crate::leave); but not by a mark of an older timeline, which is that of
+        // its own promotion and is still to be cleared.
+        let promoted_since = |mark: &FenceRecord| mark.timeline < sample.timeline;
+        return sample.fence.as_ref().is_none_or(promoted_since).then_some(node.sampled);
     }
     let name = &spec.nodes.get(usize::from(voter.0))?.application_name;
     let attached = primary.replies.get(name).and_then(|r| r.as_of);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use howdah_failover::{
     Action, ActionError, Attached, Checks, ClusterSpec, Command, Done, Event, FenceRecord, Limits, Machine,
-    NodeSpec, OnLastNode, Order, ProbeFailure, Receiver, Sample, StreamState, SyncNames, TimelineStart,
+    Members, NodeSpec, OnLastNode, Order, ProbeFailure, Receiver, Sample, StreamState, SyncNames,
+    TimelineStart,
 };
 use howdah_topology::{Lsn, Mode, SyncState, Time, Topology};
 
@@ -25,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) refuses: Option<(&'static str, ActionError)>,
     /// It says so many times that it has not replayed all that it has.
     pub(crate) replays: u32,
+    /// What another pooler has just written as the list of names when the vote is taken here.
+    pub(crate) renamed: Option<Members>,
 }
 
 pub(crate) struct Bench {
@@ -92,7 +95,7 @@ fn server(spec: &ClusterSpec, at: usize, names: &SyncNames) -> Server {
         streams_as: standby.then(|| spec.nodes[at].name.clone()),
         checks: Some(Checks::default()),
     };
-    Server { sample, down: None, foreign: None, stalled: false, refuses: None, replays: 0 }
+    Server { sample, down: None, foreign: None, stalled: false, refuses: None, replays: 0, renamed: None }
 }
 
 impl Bench {
@@ -255,6 +258,9 @@ impl Bench {
         let server = &mut self.servers[at].sample;
         match action {
             Action::Lock => {
+                let renamed = self.servers[at].renamed.take();
+                let server = &mut self.servers[at].sample;
+                server.members = renamed.or(server.members.take());
                 let foreign = self.servers[at].foreign.clone();
                 let sample = Box::new(self.sample(at));
                 return Done::Locked { granted: foreign.is_none(), foreign, sample };

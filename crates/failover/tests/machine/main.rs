@@ -25,6 +25,7 @@ mod foreign;
 mod leave;
 mod limit;
 mod loss;
+mod marks;
 mod prefer;
 mod release;
 mod reload;
