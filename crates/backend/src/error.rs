@@ -96,6 +96,9 @@ pub enum RunError {
     /// The query cannot be sent.
     #[error("{0}")]
     Write(#[from] WriteError),
+    /// The query wants to copy data, which nobody has.
+    #[error("the query wants to copy data in")]
+    Copies,
     /// It has committed, and the wait for a standby was interrupted.
     #[error("the wait for synchronous replication was interrupted")]
     Unprotected,

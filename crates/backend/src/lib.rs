@@ -12,7 +12,7 @@ mod login;
 mod stream;
 
 pub use cancel::cancel;
-pub use command::{Values, ask, run};
+pub use command::{Values, ask, ask_about, run};
 pub use connect::{Address, ConnectSpec, Parameter, Server, TcpOptions, connect};
 pub use error::{ConnectError, RunError, ServerReport};
 pub use stream::Stream;

@@ -189,6 +189,27 @@ impl Config {
         database.unsafe_commits.unwrap_or(cluster)
     }
 
+    /// Who runs `auth_query` for clients of this entry who are not in `auth_file`; `None`: nobody.
+    #[must_use]
+    pub fn auth_user<'a>(&'a self, database: Option<&'a Database>) -> Option<&'a str> {
+        let own = database.and_then(|database| database.auth_user.as_deref());
+        own.or(self.settings.auth_user.as_deref()).filter(|user| !user.is_empty())
+    }
+
+    /// The query that looks up such a client.
+    #[must_use]
+    pub fn auth_query<'a>(&'a self, database: Option<&'a Database>) -> &'a str {
+        let own = database.and_then(|database| database.auth_query.as_deref());
+        own.unwrap_or(&self.settings.auth_query)
+    }
+
+    /// The entry that it runs in; `None`: the client's own.
+    #[must_use]
+    pub fn auth_dbname<'a>(&'a self, database: Option<&'a Database>) -> Option<&'a str> {
+        let own = database.and_then(|database| database.auth_dbname.as_deref());
+        own.or(self.settings.auth_dbname.as_deref()).filter(|name| !name.is_empty())
+    }
+
     fn user(&self, name: &str) -> Option<&User> {
         self.users.get(name)
     }

@@ -14,7 +14,6 @@ use crate::secret::Secret;
 use crate::settings::STATE_TRACKING;
 use crate::table::LIVE;
 
-const AUTH_QUERY: &str = "auth_query is not there yet";
 const PEERING: &str = "peering is not there yet";
 
 keys! {
@@ -37,11 +36,11 @@ keys! {
     /// Password for the server.
     password: Option<Secret> as Maybe<Hidden> = None, LIVE;
     /// User that runs `auth_query` here.
-    auth_user: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
+    auth_user: Option<String> as Name = None, LIVE;
     /// `auth_query` of this entry.
-    auth_query: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
+    auth_query: Option<String> as Name = None, LIVE;
     /// Database that `auth_query` runs in.
-    auth_dbname: Option<String> as Name = None, LIVE.not_yet(AUTH_QUERY);
+    auth_dbname: Option<String> as Name = None, LIVE;
     /// Servers a pool may have; 0: no limit.
     pool_size: Option<u32> as Maybe<Count> = None, LIVE;
     /// Servers that a pool is kept at.

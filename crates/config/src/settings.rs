@@ -107,11 +107,11 @@ keys! {
     /// The ident map file.
     auth_ident_file: Option<PathBuf> as File = None, LIVE.not_yet("ident maps are not there yet");
     /// User that runs `auth_query`.
-    auth_user: Option<String> as Name = None, LIVE.null().not_yet("auth_query is not there yet");
+    auth_user: Option<String> as Name = None, LIVE.null();
     /// Query that yields name and secret of a user who is not in `auth_file`.
-    auth_query: String as Text = AUTH_QUERY.to_owned(), LIVE.not_yet("auth_query is not there yet");
+    auth_query: String as Text = AUTH_QUERY.to_owned(), LIVE;
     /// Database that `auth_query` runs in; unset: the client's own.
-    auth_dbname: Option<String> as Name = None, LIVE.null().not_yet("auth_query is not there yet");
+    auth_dbname: Option<String> as Name = None, LIVE.null();
     /// Options of `auth_type = ldap`.
     auth_ldap_options: Option<String> as Name = None, LIVE.null().not_yet("LDAP is not there yet");
 

@@ -119,8 +119,7 @@ fn settings() {
         ("http_listen = 9187", "2:15: error: http_listen: expected address:port, and not \"9187\""),
         (
             "auth_dbname = pgbouncer",
-            "2:1: note: auth_dbname has no effect yet: auth_query is not there yet\n\
-             f.ini:2:15: error: cannot use the reserved \"pgbouncer\" database as an auth_dbname",
+            "2:15: error: cannot use the reserved \"pgbouncer\" database as an auth_dbname",
         ),
         (
             "auth_file = no/file",

@@ -2,6 +2,10 @@
 //! server's (DESIGN.md section 4). `login.rs` comes first, then `task.rs` goes round: idle, acquire, linked.
 
 mod acquire;
+mod auth_query;
+#[cfg(test)]
+mod auth_query_tests;
+pub(crate) mod authenticate;
 mod buffers;
 mod doubt;
 pub(crate) mod end;

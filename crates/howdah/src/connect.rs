@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use howdah_backend::{Address, ConnectError, ConnectSpec, Server, TcpOptions};
-use howdah_config::{Config, Database, LoadBalanceHosts, Settings};
+use howdah_config::{Config, Database, LoadBalanceHosts, Secret as Kept, Settings};
 use howdah_failover::Report;
 use howdah_pool::{FailureKind, LoginId};
 use howdah_protocol::auth::{Credential, Proved, Secret};
 use howdah_session::{Commit, Guards, Level, ServerSide};
 
+use crate::client::authenticate::Identity;
 use crate::entry::Entry;
 use crate::error::LoginFailure;
 use crate::pooler::Pooler;
@@ -35,18 +36,14 @@ pub(crate) fn tcp_options(settings: &Settings) -> TcpOptions {
     }
 }
 
-/// What proves the server user: the entry's password, else `auth_file`'s secret, else what the client has proved.
-pub(crate) fn credential(
-    config: &Config,
-    database: &Database,
-    user: &str,
-    proved: Option<&Proved>,
-) -> Credential {
+/// What proves the server user: the entry's password, else the secret that is kept of that user, else what the client
+/// has proved.
+fn credential(database: &Database, secret: Option<Kept>, proved: Option<&Proved>) -> Credential {
     if let Some(password) = &database.password {
         return Credential::Password(password.expose().into());
     }
     let keys = proved.filter(|_| database.user.is_none()).and_then(|proved| proved.scram_keys.as_ref());
-    if let Some(secret) = config.auth_users.get(user).filter(|secret| !secret.is_empty()) {
+    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
         return Credential::from_secret(&Secret::parse(secret.expose()), keys);
     }
     match proved.and_then(|proved| proved.password.as_ref()) {
@@ -108,6 +105,27 @@ impl Pooler {
         Ok((server, Some(guards)))
     }
 
+    /// The secret of a server user: `auth_file`'s, else the one that `auth_query` has found for this entry.
+    fn kept_secret(&self, config: &Config, entry: &Entry, user: &Arc<str>) -> Option<Kept> {
+        config.auth_users.get(user).cloned().or_else(|| self.found.secret(&entry.name, user))
+    }
+
+    /// A client has logged in: what logs the servers of its pool in from now on.
+    pub(crate) fn learn_credential(
+        &self,
+        entry: &Entry,
+        (user, server_user): (&Arc<str>, &Arc<str>),
+        identity: Identity,
+    ) {
+        if let Some(secret) = identity.found {
+            self.found.remember(&entry.name, user, secret);
+        }
+        let config = self.config.load();
+        let kept = self.kept_secret(&config, entry, server_user);
+        let credential = credential(&entry.database(), kept, Some(&identity.proved));
+        self.credentials.lock().insert((Arc::clone(&entry.name), Arc::clone(server_user)), credential);
+    }
+
     fn connect_spec(&self, entry: &Entry, key: &PoolKey) -> ConnectSpec {
         let config = self.config.load();
         let database = entry.database();
@@ -116,7 +134,7 @@ impl Pooler {
             .lock()
             .get(&(Arc::clone(&key.entry), Arc::clone(&key.user)))
             .cloned()
-            .unwrap_or_else(|| credential(&config, &database, &key.user, None));
+            .unwrap_or_else(|| credential(&database, self.kept_secret(&config, entry, &key.user), None));
         ConnectSpec {
             address: self.address(entry, key),
             user: key.user.to_string(),

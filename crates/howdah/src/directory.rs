@@ -105,6 +105,7 @@ impl Pooler {
 
     fn remove_entry(self: &Arc<Self>, entry: &Entry) {
         self.entries.lock().remove(&*entry.name);
+        self.found.forget_entry(&entry.name);
         self.close_clients(Some(&entry.name), REMOVED);
         self.account(|account, now| {
             for pool in account.pools_in(entry.group).to_vec() {

@@ -23,6 +23,7 @@ mod console;
 mod directory;
 mod entry;
 mod error;
+mod found;
 mod handle;
 mod intern;
 mod listener;

@@ -73,6 +73,8 @@ pub(crate) struct Pooler {
     last_id: AtomicU64,
     process_secret: [u8; 32],
     pub(crate) secrets: Secrets,
+    /// Users whom `auth_query` has found.
+    pub(crate) found: crate::found::Found,
     pub(crate) stage: watch::Sender<Stage>,
     /// Turns of round robin over all clients.
     pub(crate) tickets: AtomicU64,
@@ -122,6 +124,7 @@ impl Pooler {
             last_id: AtomicU64::new(0),
             process_secret: parts.process_secret,
             secrets: Secrets::default(),
+            found: crate::found::Found::default(),
             stage: watch::Sender::new(Stage::Running),
             tickets: AtomicU64::new(0),
             console_counters: crate::stats::Counters::default(),

@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod auth;
+mod auth_query;
 mod cancel;
 mod causal;
 mod commits;

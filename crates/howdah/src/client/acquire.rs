@@ -73,7 +73,7 @@ pub(super) enum Begun {
 }
 
 /// `server_check_query`, when the server was idle for so long that it is due.
-async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
+pub(super) async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
     if !lease.conn().is_fresh() {
         return false;
     }
@@ -82,6 +82,22 @@ async fn is_usable(lease: &mut Leased, query: Option<String>) -> bool {
     let checked = howdah_backend::run(&mut lease.conn().stream, query.as_bytes()).await;
     lease.end_test();
     checked.is_ok()
+}
+
+/// What a client is told whose wait for a server has failed.
+pub(super) fn wait_failed(error: &WaitError) -> End {
+    match error {
+        WaitError::Login(failure) => {
+            End::Relayed { code: failure.code.clone(), message: failure.message.clone() }
+        }
+        WaitError::LoginFailing(failure) => End::refused(format!(
+            "server login has been failing, cached error: {} (server_login_retry)",
+            failure.message
+        )),
+        WaitError::Timeout => End::refused("query_wait_timeout"),
+        WaitError::ShuttingDown => End::refused("server shutting down"),
+        WaitError::Removed | WaitError::ChooseAgain => End::refused("database removed"),
+    }
 }
 
 impl Client {
@@ -239,23 +255,8 @@ impl Client {
                     self.session.refused_by_replica();
                     return Ok(None);
                 }
-                Err(error) => return Err(self.wait_failed(&error)),
+                Err(error) => return Err(wait_failed(&error)),
             }
-        }
-    }
-
-    fn wait_failed(&self, error: &WaitError) -> End {
-        match error {
-            WaitError::Login(failure) => {
-                End::Relayed { code: failure.code.clone(), message: failure.message.clone() }
-            }
-            WaitError::LoginFailing(failure) => End::refused(format!(
-                "server login has been failing, cached error: {} (server_login_retry)",
-                failure.message
-            )),
-            WaitError::Timeout => End::refused("query_wait_timeout"),
-            WaitError::ShuttingDown => End::refused("server shutting down"),
-            WaitError::Removed | WaitError::ChooseAgain => End::refused("database removed"),
         }
     }
 

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use howdah_config::{CONSOLE_DATABASE, Config};
-use howdah_protocol::auth::Proved;
 use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::startup;
 use howdah_protocol::write;
 use howdah_session::{Level, Routing, Session, Tracked, Vars};
 
 use super::Client;
+use super::authenticate::Identity;
 use super::end::End;
 use super::info::Phase;
 use super::login::{Asked, Newcomer};
-use crate::connect::credential;
 use crate::directory::{routing, session_options};
 use crate::entry::Welcome;
 
@@ -24,9 +23,12 @@ const NOT_SETTINGS: [&[u8]; 4] = [b"user", b"database", b"options", b"replicatio
 
 impl Newcomer {
     /// Turns a newcomer who has proved who it is into a client. `Err(None)`: it has been served to its end.
-    pub(super) async fn greet(&mut self, asked: Asked, proved: Proved) -> Result<Client, Option<End>> {
+    pub(super) async fn greet(&mut self, asked: Asked, identity: Identity) -> Result<Client, Option<End>> {
         let pooler = Arc::clone(&self.pooler);
         if asked.database == CONSOLE_DATABASE {
+            if let Some(secret) = identity.found {
+                pooler.found.remember(&asked.database.as_str().into(), &asked.user.as_str().into(), secret);
+            }
             crate::console::session::serve(self, &asked).await.map_err(Some)?;
             return Err(None);
         }
@@ -47,12 +49,8 @@ impl Newcomer {
             .as_deref()
             .map_or_else(|| Arc::clone(&user), |user| pooler.users.share(user.into()));
         *self.info.who.lock() = (Arc::clone(&entry.name), Arc::clone(&user));
-        if config.settings.auth_type == howdah_config::AuthType::Any && database.user.is_none() {
-            return Err(Some(End::refused("auth_type=any requires a forced user")));
-        }
         pooler.user_enters(&entry, &user).map_err(Some)?;
-        let found = credential(&config, &database, &server_user, Some(&proved));
-        pooler.credentials.lock().insert((Arc::clone(&entry.name), Arc::clone(&server_user)), found);
+        pooler.learn_credential(&entry, (&user, &server_user), identity);
         let routing = routing(&config, &database, &user).map(|(mode, policy)| {
             let utf8 = vars.get(0).is_none_or(is_utf8);
             let context = howdah_session::context(utf8);
@@ -93,12 +91,23 @@ impl Newcomer {
 }
 
 impl Client {
+    /// The wait for that server ends with `client_login_timeout` too, since the login is not over.
+    async fn meet_in_time(&mut self) -> Result<(), End> {
+        let limit = self.pooler.config.load().settings.client_login_timeout;
+        if limit.is_zero() {
+            return self.meet_server().await;
+        }
+        let left = limit.saturating_sub(self.info.connected.elapsed().unwrap_or_default());
+        let met = tokio::time::timeout(left, self.meet_server()).await;
+        met.unwrap_or_else(|_| Err(End::refused("client_login_timeout (server down)")))
+    }
+
     /// A first client of a pool waits for a server, whose parameters it is greeted with; later ones do not.
     async fn welcome(&mut self, known: Option<Welcome>) -> Result<(), End> {
         let welcome = match known {
             Some(welcome) => welcome,
             None => {
-                self.meet_server().await?;
+                self.meet_in_time().await?;
                 let welcome = self.entry.welcome(&self.server_user);
                 let welcome = welcome.ok_or_else(|| End::refused("no server has logged in yet"))?;
                 let mut vars = (**self.session.vars()).clone();

@@ -12,6 +12,7 @@ use howdah_topology::Time;
 use parking_lot::Mutex;
 
 use crate::client::stream::Peer;
+use crate::pooler::Login;
 use crate::server::ServerInfo;
 
 /// What a client is doing.
@@ -52,6 +53,8 @@ pub(crate) struct ClientInfo {
     pub(crate) cancel_key: [u8; 8],
     /// Entry and user, once they are known.
     pub(crate) who: Mutex<(Arc<str>, Arc<str>)>,
+    /// While `auth_query` looks it up: the entry and user of the pool that is asked.
+    pub(crate) looked_up_by: Mutex<Option<Login>>,
     /// The console's own clients are spared by KILL and SHUTDOWN waits.
     pub(crate) console: AtomicBool,
     phase: AtomicU8,
@@ -90,6 +93,7 @@ impl ClientInfo {
             connected: SystemTime::now(),
             cancel_key,
             who: Mutex::new((Arc::clone(&nobody), nobody)),
+            looked_up_by: Mutex::new(None),
             console: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Login as u8),
             since: AtomicU64::new(0),

@@ -2,16 +2,14 @@
 //! (PGBOUNCER_BEHAVIOUR.md sections 1, 5 and 6). Rare and large, so its future is boxed and gone afterwards.
 
 use std::future::poll_fn;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use howdah_config::{AuthType, CONSOLE_DATABASE};
-use howdah_protocol::auth::{ClientLogin, Method, Progress, Proved, Secret};
-use howdah_protocol::frame::{self, Direction, Limits, Step};
+use howdah_config::CONSOLE_DATABASE;
 use howdah_protocol::startup::{self, Startup, StartupPacket};
 use howdah_protocol::write;
 
+use super::authenticate::Identity;
 use super::end::End;
 use super::info::ClientInfo;
 use super::stream::{ClientStream, Peer};
@@ -19,9 +17,6 @@ use crate::pooler::{Pooler, Stage};
 
 /// The longest startup packet (bytes); PostgreSQL's own limit is 10,000.
 const STARTUP_MAX: usize = 64 * 1024;
-
-/// The longest message of a client that is not logged in yet (bytes): a password of 65,530 fits.
-const LOGIN_FRAME_MAX: usize = 128 * 1024;
 
 /// Bytes asked for in one read.
 const READ_SIZE: usize = 2048;
@@ -87,7 +82,7 @@ impl Newcomer {
                 .unwrap_or_else(|_| Err(End::refused("client_login_timeout")))
         };
         let end = match outcome {
-            Ok(Some((asked, proved))) => match self.greet(asked, proved).await {
+            Ok(Some((asked, identity))) => match self.greet(asked, identity).await {
                 Ok(client) => return Some(client),
                 Err(Some(end)) => end,
                 // A client from here on, which has left the books itself.
@@ -106,7 +101,7 @@ impl Newcomer {
     }
 
     /// `None`: a cancel request, which is done with.
-    async fn log_in(&mut self) -> Result<Option<(Asked, Proved)>, End> {
+    async fn log_in(&mut self) -> Result<Option<(Asked, Identity)>, End> {
         let Some(startup) = self.startup().await? else { return Ok(None) };
         let text = |bytes: &[u8]| {
             String::from_utf8(bytes.to_vec()).map_err(|_| End::refused("invalid user or database name"))
@@ -143,9 +138,9 @@ impl Newcomer {
             .map_err(|error| End::refused(error.to_string()))?;
             self.send(&out).await?;
         }
-        let asked = Asked { startup, user, database };
-        let proved = self.authenticate(&asked).await?;
-        Ok(Some((asked, proved)))
+        let mut asked = Asked { startup, user, database };
+        let identity = self.authenticate(&mut asked).await?;
+        Ok(Some((asked, identity)))
     }
 
     /// Whether there is room for one more, and the house is open.
@@ -192,70 +187,10 @@ impl Newcomer {
         }
     }
 
-    async fn authenticate(&mut self, asked: &Asked) -> Result<Proved, End> {
-        let config = self.pooler.config.load_full();
-        if asked.database == CONSOLE_DATABASE && self.is_local_admin(&asked.user) {
-            tracing::info!("{} pgbouncer access from unix socket", self.info.log_name());
-            return Ok(Proved::default());
-        }
-        // Inside the process the program itself vouches for its user.
-        if self.info.peer == Peer::Pipe {
-            return Ok(Proved::default());
-        }
-        let method = match config.settings.auth_type {
-            AuthType::Any => return Ok(Proved::default()),
-            AuthType::Trust => Method::Trust,
-            AuthType::Plain => Method::Plain,
-            AuthType::Md5 => Method::Md5,
-            AuthType::ScramSha256 => Method::Scram,
-            other => {
-                tracing::error!("auth_type {} is not supported", other.as_str());
-                return Err(End::refused("bouncer config error"));
-            }
-        };
-        // A user with an empty secret exists, but no password is right.
-        let secret =
-            config.auth_users.get(&asked.user).filter(|secret| method == Method::Trust || !secret.is_empty());
-        let entropy = self.pooler.entropy().map_err(|error| End::refused(error.to_string()))?;
-        let iterations = NonZeroU32::new(config.settings.scram_iterations).unwrap_or(NonZeroU32::MIN);
-        let secret = secret.map(|secret| {
-            let secret = Secret::parse(secret.expose());
-            self.pooler.secrets.for_login((method, &asked.user), secret, &entropy, iterations)
-        });
-        let mut login = ClientLogin::new(method, asked.user.as_bytes(), secret, entropy, iterations);
-        let mut out = Vec::new();
-        let mut progress = login.start(&mut out).map_err(|error| End::refused(error.to_string()))?;
-        loop {
-            self.send(&std::mem::take(&mut out)).await?;
-            if let Progress::Done(proved) = progress {
-                return Ok(proved);
-            }
-            let body = self.password_message().await?;
-            progress = login.message(&body, &mut out).map_err(|error| End::refused(error.to_string()))?;
-        }
-    }
-
     /// The user `pgbouncer` on the Unix socket, from a process of our own user (PGBOUNCER_BEHAVIOUR.md section 1).
     pub(crate) fn is_local_admin(&self, user: &str) -> bool {
         let own = rustix::process::geteuid().as_raw();
         user == "pgbouncer" && matches!(self.info.peer, Peer::Unix { uid, .. } if uid == own)
-    }
-
-    async fn password_message(&mut self) -> Result<Vec<u8>, End> {
-        let limits = Limits { max_frame: LOGIN_FRAME_MAX };
-        loop {
-            let step = frame::next(Direction::FromClient, &limits, &self.input);
-            match step.map_err(|error| End::refused(error.to_string()))? {
-                Step::Complete(frame) if frame.tag == b'p' => {
-                    let (body, length) = (frame.body.to_vec(), frame.bytes.len());
-                    self.input.drain(..length);
-                    return Ok(body);
-                }
-                Step::Complete(frame) if frame.tag == b'X' => return Err(End::CloseRequest),
-                Step::Complete(_) => return Err(End::refused("unexpected message during login")),
-                Step::Partial(_) => self.fill().await?,
-            }
-        }
     }
 
     /// Reads more of what the client sends.

@@ -66,7 +66,8 @@ fn client_row(client: &ClientInfo, moments: &Moments, listen_port: u16) -> Clien
     let asks = matches!(phase, Phase::Waiting | Phase::Query);
     ClientRow {
         id: client.id,
-        user: Some(user.to_string()).filter(|user| !user.is_empty()),
+        // Who it is, `auth_query` has yet to say.
+        user: Some(user.to_string()).filter(|user| !user.is_empty() && client.looked_up_by.lock().is_none()),
         database: Some(database.to_string()).filter(|database| !database.is_empty()),
         replication: Replication::None,
         state: client_state(phase),

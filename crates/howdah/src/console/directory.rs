@@ -97,7 +97,8 @@ pub(super) fn user_names(pooler: &Pooler) -> BTreeSet<String> {
     // Users that the program vouches for (`Handle::connect`) are in no file.
     let present = pooler.user_clients.lock();
     let present = present.iter().filter(|(_, clients)| **clients > 0).map(|(name, _)| name.to_string());
-    let mut names: BTreeSet<String> = listed.chain(described).chain(present).collect();
+    let found = pooler.found.names();
+    let mut names: BTreeSet<String> = listed.chain(described).chain(present).chain(found).collect();
     names.insert(CONSOLE_DATABASE.to_owned());
     names
 }

@@ -81,6 +81,9 @@ fn pool_of(pooler: &Pooler, client: &ClientInfo) -> Option<Login> {
     if client.phase().0 == Phase::Login {
         return None;
     }
+    if let Some(asked) = client.looked_up_by.lock().clone() {
+        return Some(asked);
+    }
     if client.console.load(Ordering::Relaxed) {
         return Some((CONSOLE_DATABASE.into(), CONSOLE_DATABASE.into()));
     }

@@ -155,7 +155,7 @@ async fn next(client: &mut Newcomer) -> Result<(u8, Vec<u8>), End> {
 
 impl Newcomer {
     /// Reads what the client sends ahead, at most `most` bytes; ready when the client is gone or has to go.
-    fn poll_gone(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<End> {
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<End> {
         loop {
             if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
                 return Poll::Ready(End::refused(reason));
