@@ -195,23 +195,23 @@ keys! {
 
     ["TLS towards clients"]
     /// What is demanded of TLS.
-    client_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Disable, LIVE.not_yet(TLS);
+    client_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Disable, LIVE;
     /// Private key.
-    client_tls_key_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    client_tls_key_file: Option<PathBuf> as File = None, LIVE;
     /// Certificate.
-    client_tls_cert_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    client_tls_cert_file: Option<PathBuf> as File = None, LIVE;
     /// Authorities for the clients' certificates.
-    client_tls_ca_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    client_tls_ca_file: Option<PathBuf> as File = None, LIVE;
     /// Versions, in OpenSSL's words.
-    client_tls_protocols: String as Text = "secure".to_owned(), LIVE.not_yet(TLS);
+    client_tls_protocols: String as Text = "secure".to_owned(), LIVE;
     /// Cipher suites up to TLS 1.2, in OpenSSL's words.
-    client_tls_ciphers: String as Text = "default".to_owned(), LIVE.not_yet(TLS);
+    client_tls_ciphers: String as Text = "default".to_owned(), LIVE;
     /// Cipher suites of TLS 1.3, in OpenSSL's words.
-    client_tls13_ciphers: String as Text = String::new(), LIVE.not_yet(TLS);
+    client_tls13_ciphers: String as Text = String::new(), LIVE;
     /// Curve for the key exchange.
-    client_tls_ecdhcurve: String as Text = "auto".to_owned(), LIVE.not_yet(TLS);
+    client_tls_ecdhcurve: String as Text = "auto".to_owned(), LIVE;
     /// Parameters of the DHE key exchange.
-    client_tls_dheparams: String as Text = "auto".to_owned(), LIVE.not_yet(TLS);
+    client_tls_dheparams: String as Text = "auto".to_owned(), LIVE.not_yet("there is no DHE key exchange, only ECDHE");
 
     ["TLS towards servers"]
     /// What is demanded of TLS.

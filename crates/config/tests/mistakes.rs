@@ -283,8 +283,8 @@ fn in_pgbouncers_words() {
 fn what_has_no_effect_yet_is_a_note_only_where_it_would_change_something() {
     assert_eq!(ini("[pgbouncer]\nclient_tls_sslmode = disable\ntcp_defer_accept = 1"), "");
     assert_eq!(
-        ini("[pgbouncer]\nclient_tls_sslmode = require"),
-        "f.ini:2:1: note: client_tls_sslmode has no effect yet: TLS is not there yet"
+        ini("[pgbouncer]\nclient_tls_dheparams = legacy"),
+        "f.ini:2:1: note: client_tls_dheparams has no effect yet: there is no DHE key exchange, only ECDHE"
     );
     assert_eq!(ini("[pgbouncer]\nauth_type = hba"), "f.ini:2:13: note: auth_type = hba is not there yet");
     assert_eq!(

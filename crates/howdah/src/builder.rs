@@ -15,6 +15,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::listener::Listeners;
 use crate::pooler::{Parts, Pooler};
+use crate::tls::Tls;
 
 /// The way to a running pooler.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ impl Builder {
                 cluster: cluster.to_owned(),
             });
         }
+        let tls = Tls::build_logged(&settings).map_err(|_| StartError::Tls)?;
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;
         // The sockets first: if one is taken, nothing else has begun.
@@ -90,6 +92,7 @@ impl Builder {
         let parts = Parts {
             clock,
             config: self.config,
+            tls,
             config_file: self.config_file,
             clusters,
             session,

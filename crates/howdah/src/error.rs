@@ -24,6 +24,9 @@ pub enum StartError {
         /// The cluster it names.
         cluster: String,
     },
+    /// The TLS settings cannot be used; the log says why (PgBouncer's text).
+    #[error("TLS setup failed")]
+    Tls,
     /// The system has no randomness to give.
     #[error("no randomness from the system: {0}")]
     Random(String),

@@ -35,6 +35,7 @@ mod roll;
 mod secrets;
 mod server;
 mod stats;
+mod tls;
 
 pub use builder::{Builder, Howdah};
 pub use cluster::{examine, setup_sql};

@@ -21,6 +21,7 @@ use crate::intern::Interned;
 use crate::pools::SharedPools;
 use crate::registry::Registry;
 use crate::secrets::Secrets;
+use crate::tls::Tls;
 
 /// How far a shutdown has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,8 @@ pub(crate) type Login = (Arc<str>, Arc<str>);
 pub(crate) struct Pooler {
     pub(crate) clock: Clock,
     pub(crate) config: ArcSwap<Config>,
+    /// The TLS settings in force, which may be older than the configuration.
+    pub(crate) tls: ArcSwap<Tls>,
     /// Where the configuration came from, for RELOAD.
     pub(crate) config_file: Option<PathBuf>,
     /// Grows with every RELOAD and SET, so that clients take the new values over.
@@ -91,6 +94,7 @@ pub(crate) struct Pooler {
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) config: Config,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
     pub(crate) session: Shared,
@@ -103,6 +107,7 @@ impl Pooler {
         let pooler = Arc::new(Self {
             clock: parts.clock,
             config: ArcSwap::from_pointee(Config::default()),
+            tls: ArcSwap::new(parts.tls),
             config_file: parts.config_file,
             generation: AtomicU64::new(0),
             clusters: parts.clusters,

@@ -9,96 +9,12 @@ use std::cell::RefCell;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use rustls::CommonState;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
 
 use crate::Negotiated;
-
-/// A socket, polled.
-pub trait Raw {
-    /// Reads into `buffer`; 0 bytes is the end.
-    ///
-    /// # Errors
-    /// As the socket says.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
-
-    /// Writes some of `bytes`.
-    ///
-    /// # Errors
-    /// As the socket says.
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
-}
-
-/// Why there is no TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum HandshakeError {
-    /// The peer has gone.
-    #[error("the peer closed the connection during the TLS handshake")]
-    Closed,
-    /// The socket failed.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The peer's certificate is not right.
-    #[error("certificate verify failed: {0}")]
-    Certificate(String),
-    /// Anything else that the two sides do not agree on.
-    #[error("{0}")]
-    Tls(rustls::Error),
-}
-
-impl From<rustls::Error> for HandshakeError {
-    fn from(error: rustls::Error) -> Self {
-        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match error {
-            rustls::Error::InvalidCertificate(NotValidForNameContext { expected, .. }) => {
-                Self::Certificate(format!("name `{}' not present in server certificate", expected.to_str()))
-            }
-            rustls::Error::InvalidCertificate(NotValidForName) => {
-                Self::Certificate("name not present in server certificate".to_owned())
-            }
-            rustls::Error::InvalidCertificate(error) => Self::Certificate(format!("{error:?}")),
-            other => Self::Tls(other),
-        }
-    }
-}
-
-/// One of the two ends.
-pub trait End {
-    /// What rustls keeps for it.
-    type Data;
-
-    /// Works on what has come.
-    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-
-    /// What is known of the connection.
-    fn common(&self) -> &CommonState;
-}
-
-impl End for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-
-    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(input)
-    }
-
-    fn common(&self) -> &CommonState {
-        self
-    }
-}
-
-impl End for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-
-    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(input)
-    }
-
-    fn common(&self) -> &CommonState {
-        self
-    }
-}
+use crate::end::{End, HandshakeError, Raw};
 
 /// The end of a client's connection that is ours.
 pub type ServerChannel = Channel<UnbufferedServerConnection>;
@@ -455,7 +371,12 @@ impl<C: End> Channel<C> {
     }
 
     /// Whether the socket took all of it; what it did not is kept.
-    fn send_or_keep(&mut self, cx: &mut Context<'_>, raw: &mut impl Raw, mut sealed: &[u8]) -> io::Result<bool> {
+    fn send_or_keep(
+        &mut self,
+        cx: &mut Context<'_>,
+        raw: &mut impl Raw,
+        mut sealed: &[u8],
+    ) -> io::Result<bool> {
         // A key update that came up while sealing goes first.
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(sealed);
@@ -485,7 +406,8 @@ impl<C: End> Channel<C> {
         }
         self.over = true;
         let mut alert = [0_u8; 64];
-        let sealed = self.with_traffic(|traffic| traffic.queue_close_notify(&mut alert).map_err(io::Error::other));
+        let sealed =
+            self.with_traffic(|traffic| traffic.queue_close_notify(&mut alert).map_err(io::Error::other));
         if let Ok(length) = sealed {
             // Whoever has gone already does not hear it.
             let _ = raw.poll_write(cx, &alert[..length]);
@@ -496,6 +418,12 @@ impl<C: End> Channel<C> {
     #[must_use]
     pub fn has_unread(&self) -> bool {
         !self.opened.is_empty() || !self.sealed.is_empty() || self.ended
+    }
+
+    /// Memory of its buffers (bytes).
+    #[cfg(test)]
+    pub(crate) fn buffered(&self) -> usize {
+        self.sealed.capacity() + self.opened.capacity() + self.unsent.capacity()
     }
 
     /// What was agreed on; `None` before the handshake is done.

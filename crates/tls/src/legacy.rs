@@ -123,7 +123,8 @@ impl Legacy {
             if authority.subject != certificate.tbs_certificate.issuer || !may_sign(&authority) {
                 continue;
             }
-            let algorithms = self.algorithms.all.iter().filter(|known| known.signature_alg_id().as_ref() == scheme);
+            let algorithms =
+                self.algorithms.all.iter().filter(|known| known.signature_alg_id().as_ref() == scheme);
             match check(&authority, algorithms.copied(), &message, signature) {
                 Ok(()) => return is_valid(&authority, now),
                 Err(error) => outcome = Err(error),
@@ -151,7 +152,11 @@ impl Legacy {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         // RSASSA-PKCS1-v1_5 has no place in it (RFC 8446 section 4.2.3).
-        let pkcs1 = [SignatureScheme::RSA_PKCS1_SHA256, SignatureScheme::RSA_PKCS1_SHA384, SignatureScheme::RSA_PKCS1_SHA512];
+        let pkcs1 = [
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+        ];
         if pkcs1.contains(&dss.scheme) {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }

@@ -10,6 +10,7 @@
 
 mod certificate;
 mod channel;
+mod end;
 mod files;
 mod legacy;
 mod negotiated;
@@ -29,7 +30,8 @@ mod suites_tests;
 mod verify_tests;
 
 pub use certificate::{PeerCertificate, end_point};
-pub use channel::{Channel, ClientChannel, HandshakeError, Raw, ServerChannel};
+pub use channel::{Channel, ClientChannel, ServerChannel};
+pub use end::{End, HandshakeError, Raw};
 pub use negotiated::Negotiated;
 pub use setup::{Acceptor, Connector, Prepared, Settings, SetupError, Verify};
 

@@ -2,8 +2,8 @@
 //! alone. Nothing else of the workspace names it for TLS.
 
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
-use rustls::sign::SigningKey;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
 use std::sync::Arc;
 
 /// Everything that the provider can do.

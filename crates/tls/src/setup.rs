@@ -53,7 +53,9 @@ pub enum Verify {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// TLS for clients needs a certificate.
-    #[error("To allow TLS connections from clients, client_tls_key_file and client_tls_cert_file must be set.")]
+    #[error(
+        "To allow TLS connections from clients, client_tls_key_file and client_tls_cert_file must be set."
+    )]
     NoCertificate,
     /// The certificate cannot be read.
     #[error("TLS setup failed: failed to load certificate file \"{}\": {reason}", file.display())]
@@ -136,8 +138,8 @@ impl Acceptor {
             (Verify::Nothing, None) => None,
             (_, file) => Some(ClientVerifier::new(&authorities(file, &mut words.notes)?)?),
         };
-        let builder = ServerConfig::builder_with_provider(words.provider())
-            .with_protocol_versions(&words.versions)?;
+        let builder =
+            ServerConfig::builder_with_provider(words.provider()).with_protocol_versions(&words.versions)?;
         let builder = match verifier {
             Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
             None => builder.with_no_client_auth(),
@@ -236,7 +238,10 @@ fn authorities(
     match file {
         Some(file) => files::authorities(file),
         None => Ok(files::system_authorities().unwrap_or_else(|_| {
-            notes.push("no CA file is set and the system has no list of authorities: every certificate is refused".to_owned());
+            notes.push(
+                "no CA file is set and the system has no list of authorities: every certificate is refused"
+                    .to_owned(),
+            );
             Vec::new()
         })),
     }
@@ -253,8 +258,10 @@ struct Words {
 
 impl Words {
     fn read(prefix: &str, settings: &Settings) -> Result<Self, SetupError> {
-        let invalid =
-            |name: &str, value: &str| SetupError::Invalid { setting: format!("{prefix}_{name}"), value: value.to_owned() };
+        let invalid = |name: &str, value: &str| SetupError::Invalid {
+            setting: format!("{prefix}_{name}"),
+            value: value.to_owned(),
+        };
         let mut notes = Vec::new();
         let (versions, old_only) =
             protocols::parse(&settings.protocols).ok_or_else(|| invalid("protocols", &settings.protocols))?;
@@ -266,7 +273,10 @@ impl Words {
         let curves =
             suites::curves(&settings.ecdhcurve).ok_or_else(|| invalid("ecdhcurve", &settings.ecdhcurve))?;
         if curves == Curves::Missing {
-            notes.push(format!("{prefix}_ecdhcurve: {} is not there, the usual curves are", settings.ecdhcurve));
+            notes.push(format!(
+                "{prefix}_ecdhcurve: {} is not there, the usual curves are",
+                settings.ecdhcurve
+            ));
         }
         if !["", "auto", "none", "legacy"].contains(&settings.dheparams.as_str()) {
             return Err(invalid("dheparams", &settings.dheparams));
@@ -286,7 +296,9 @@ impl Words {
         }
         if self.versions.len() < before {
             let version = if tls12 { "1.3" } else { "1.2" };
-            self.notes.push(format!("{prefix}: no allowed cipher suite of TLS {version} is there: it is not spoken"));
+            self.notes.push(format!(
+                "{prefix}: no allowed cipher suite of TLS {version} is there: it is not spoken"
+            ));
         }
         Ok(())
     }

@@ -22,8 +22,8 @@ struct Suite {
 
 /// What selects every one of them: all have forward secrecy, an AEAD and a key of 128 bits or more.
 const EVERY: [&str; 14] = [
-    "all", "default", "secure", "compat", "legacy", "insecure", "normal", "fast", "high", "eecdh", "ecdhe", "kecdhe",
-    "keecdh", "tlsv1.2",
+    "all", "default", "secure", "compat", "legacy", "insecure", "normal", "fast", "high", "eecdh", "ecdhe",
+    "kecdhe", "keecdh", "tlsv1.2",
 ];
 
 /// TLS 1.2, in OpenSSL's order.
@@ -62,21 +62,90 @@ const TLS12: [Suite; 6] = [
 
 /// Words of OpenSSL's cipher strings that select nothing that rustls has.
 const WORDS_OF_OTHERS: [&str; 45] = [
-    "complementofdefault", "complementofall", "medium", "low", "exp", "export", "enull", "null", "anull", "krsa",
-    "rsa", "kdhe", "kedh", "dh", "dhe", "edh", "adh", "aecdh", "kecdh", "ecdh", "adss", "dss", "aesccm", "aesccm8",
-    "aria", "aria128", "aria256", "camellia", "camellia128", "camellia256", "3des", "des", "rc4", "rc2", "idea",
-    "seed", "md5", "sha1", "sha", "cbc", "psk", "kpsk", "srp", "ksrp", "sslv3",
+    "complementofdefault",
+    "complementofall",
+    "medium",
+    "low",
+    "exp",
+    "export",
+    "enull",
+    "null",
+    "anull",
+    "krsa",
+    "rsa",
+    "kdhe",
+    "kedh",
+    "dh",
+    "dhe",
+    "edh",
+    "adh",
+    "aecdh",
+    "kecdh",
+    "ecdh",
+    "adss",
+    "dss",
+    "aesccm",
+    "aesccm8",
+    "aria",
+    "aria128",
+    "aria256",
+    "camellia",
+    "camellia128",
+    "camellia256",
+    "3des",
+    "des",
+    "rc4",
+    "rc2",
+    "idea",
+    "seed",
+    "md5",
+    "sha1",
+    "sha",
+    "cbc",
+    "psk",
+    "kpsk",
+    "srp",
+    "ksrp",
+    "sslv3",
 ];
 
 /// Beginnings of the names of cipher suites; OpenSSL has some 200 of them.
 const NAMES_OF_OTHERS: [&str; 22] = [
-    "ecdhe-", "dhe-", "ecdh-", "adh-", "aecdh-", "rsa-", "psk-", "srp-", "edh-", "aes128-", "aes256-", "aria128-",
-    "aria256-", "camellia128-", "camellia256-", "des-", "rc4-", "null-", "idea-", "seed-", "kecdhe", "tlsv1",
+    "ecdhe-",
+    "dhe-",
+    "ecdh-",
+    "adh-",
+    "aecdh-",
+    "rsa-",
+    "psk-",
+    "srp-",
+    "edh-",
+    "aes128-",
+    "aes256-",
+    "aria128-",
+    "aria256-",
+    "camellia128-",
+    "camellia256-",
+    "des-",
+    "rc4-",
+    "null-",
+    "idea-",
+    "seed-",
+    "kecdhe",
+    "tlsv1",
 ];
 
 /// Curves that OpenSSL knows and `ring` does not have.
-const CURVES_OF_OTHERS: [&str; 8] =
-    ["secp521r1", "p-521", "x448", "brainpoolp256r1", "brainpoolp384r1", "brainpoolp512r1", "secp256k1", "secp224r1"];
+const CURVES_OF_OTHERS: [&str; 8] = [
+    "secp521r1",
+    "p-521",
+    "x448",
+    "brainpoolp256r1",
+    "brainpoolp384r1",
+    "brainpoolp512r1",
+    "secp256k1",
+    "secp224r1",
+];
 
 fn selects(word: &str, suite: &Suite) -> bool {
     let one = |word: &str| {
@@ -101,7 +170,8 @@ fn is_known(word: &str) -> bool {
 pub(crate) fn tls12(text: &str) -> Option<Vec<CipherSuite>> {
     let (mut chosen, mut banned): (Vec<&Suite>, Vec<&str>) = (Vec::new(), Vec::new());
     let mut known = false;
-    for token in text.split([':', ',', ' ', ';']).filter(|token| !token.is_empty() && !token.starts_with('@')) {
+    for token in text.split([':', ',', ' ', ';']).filter(|token| !token.is_empty() && !token.starts_with('@'))
+    {
         let (sign, word) = match token.as_bytes()[0] {
             sign @ (b'!' | b'-' | b'+') => (sign, &token[1..]),
             _ => (0, token),

@@ -14,8 +14,8 @@ use rustls::{
 };
 
 use crate::legacy::Legacy;
-use crate::setup::{SetupError, Verify};
 use crate::provider;
+use crate::setup::{SetupError, Verify};
 
 fn store(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, SetupError> {
     let mut roots = RootCertStore::empty();

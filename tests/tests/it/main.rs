@@ -21,3 +21,4 @@ mod protocol;
 mod routing;
 mod support;
 mod switchover;
+mod tls;

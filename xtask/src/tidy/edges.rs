@@ -66,22 +66,24 @@ const BELOW_FACADE: &[&str] = &[
     "controller",
     "admin",
     "uring",
+    "tls",
 ];
 
 /// The list of edges. Levels 0 to 4 are the product; `testkit` makes real clusters for tests and for `howdah demo`,
 /// and 5 is what only developers run.
-pub(crate) const EDGES: [Package; 20] = [
+pub(crate) const EDGES: [Package; 21] = [
     package("crates/protocol", 0, &[], &[]),
     package("crates/classifier", 0, &[], &[]),
     package("crates/topology", 0, &[], &[]),
     package("crates/pool", 0, &[], &[]),
     package("crates/testkit", 0, &[], &[]),
     package("crates/uring", 0, &[], &[]),
+    package("crates/tls", 0, &[], &[]),
     package("crates/session", 1, &["protocol", "classifier", "topology"], &[]),
     package("crates/failover", 1, &["topology"], &[]),
-    package("crates/backend", 2, &["protocol", "uring"], &["testkit"]),
+    package("crates/backend", 2, &["protocol", "uring", "tls"], &["testkit"]),
     package("crates/config", 2, &[], &[]),
-    package("crates/controller", 2, &["failover", "topology"], &["testkit"]),
+    package("crates/controller", 2, &["failover", "topology", "tls"], &["testkit"]),
     package("crates/admin", 2, &["protocol", "topology"], &[]),
     package("crates/howdah", 3, BELOW_FACADE, &["testkit"]),
     package(

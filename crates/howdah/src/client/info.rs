@@ -2,8 +2,8 @@
 //!
 //! The client's own task writes the figures as it goes; others read them, or leave an order and wake the task.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use futures_util::task::AtomicWaker;
@@ -55,6 +55,8 @@ pub(crate) struct ClientInfo {
     pub(crate) who: Mutex<(Arc<str>, Arc<str>)>,
     /// While `auth_query` looks it up: the entry and user of the pool that is asked.
     pub(crate) looked_up_by: Mutex<Option<Login>>,
+    /// What it and we have agreed on; empty without TLS.
+    pub(crate) tls: OnceLock<howdah_tls::Negotiated>,
     /// The console's own clients are spared by KILL and SHUTDOWN waits.
     pub(crate) console: AtomicBool,
     phase: AtomicU8,
@@ -94,6 +96,7 @@ impl ClientInfo {
             cancel_key,
             who: Mutex::new((Arc::clone(&nobody), nobody)),
             looked_up_by: Mutex::new(None),
+            tls: OnceLock::new(),
             console: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Login as u8),
             since: AtomicU64::new(0),

@@ -27,6 +27,8 @@ pub(crate) struct Newcomer {
     pub(crate) stream: ClientStream,
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) input: Vec<u8>,
+    /// What is known of its TLS; `None`: it has none.
+    pub(crate) secured: Option<super::secure::Secured>,
     /// Database and user that the program itself stands for; what the startup packet says of them is not looked at.
     vouched: Option<(String, String)>,
 }
@@ -50,7 +52,7 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: O
     cancel_key[0] &= 0x7f;
     let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key));
     pooler.clients.add(&info);
-    let newcomer = Newcomer { pooler, stream, info, input: Vec::new(), vouched };
+    let newcomer = Newcomer { pooler, stream, info, input: Vec::new(), secured: None, vouched };
     if let Some(client) = newcomer.enter().await {
         // A task of its own: the login's is large, and this one lives as long as the client.
         tokio::spawn(Box::new(client).serve());
@@ -120,8 +122,9 @@ impl Newcomer {
                 Ok(startup::Replication::Physical) | Err(_) => "physical",
             };
             tracing::info!(
-                "{} login attempt: db={database} user={user} tls=no replication={replication}",
-                self.info.log_name()
+                "{} login attempt: db={database} user={user} tls={} replication={replication}",
+                self.info.log_name(),
+                self.info.tls.get().map_or_else(|| "no".to_owned(), ToString::to_string)
             );
         }
         if replication.map_err(|error| End::refused(error.to_string()))? != startup::Replication::None {
@@ -158,9 +161,12 @@ impl Newcomer {
         Ok(())
     }
 
-    /// Requests for encryption are answered and refused; a cancel request is carried out.
+    /// Requests for encryption are answered; a cancel request is carried out, with or without TLS.
     async fn startup(&mut self) -> Result<Option<Startup>, End> {
         loop {
+            if self.begins_with_tls() {
+                self.direct_tls().await?;
+            }
             match startup::read(&self.input, STARTUP_MAX).map_err(|error| End::refused(error.to_string()))? {
                 None => self.fill().await?,
                 Some((packet, length)) => {
@@ -175,12 +181,16 @@ impl Newcomer {
                                 "received unencrypted data after GSSAPI encryption request",
                             ));
                         }
-                        StartupPacket::Ssl | StartupPacket::Gss => self.send(b"N").await?,
+                        StartupPacket::Ssl => self.answer_ssl_request().await?,
+                        StartupPacket::Gss => self.send(b"N").await?,
                         StartupPacket::Cancel { pid, key } => {
                             crate::cancel::cancel(&self.pooler, pid, &key).await;
                             return Ok(None);
                         }
-                        StartupPacket::Startup(startup) => return Ok(Some(startup)),
+                        StartupPacket::Startup(startup) => {
+                            self.is_secure_enough()?;
+                            return Ok(Some(startup));
+                        }
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use howdah_tls::{HandshakeError, Raw, ServerChannel};
 use howdah_uring::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -18,6 +19,38 @@ pub(crate) enum ClientStream {
     Ring(Socket),
     /// The other end is in this process; boxed, since it is the rare one.
     Pipe(Box<DuplexStream>),
+    /// TLS over one of the others; boxed, so that the others stay small.
+    Tls(Box<TlsStream>),
+}
+
+/// TLS over a socket.
+#[derive(Debug)]
+pub(crate) struct TlsStream {
+    pub(crate) raw: ClientStream,
+    pub(crate) channel: ServerChannel,
+}
+
+impl TlsStream {
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HandshakeError>> {
+        self.channel.poll_handshake(cx, &mut self.raw)
+    }
+}
+
+impl Drop for TlsStream {
+    fn drop(&mut self) {
+        let waker = futures_util::task::noop_waker();
+        self.channel.close(&mut Context::from_waker(&waker), &mut self.raw);
+    }
+}
+
+impl Raw for ClientStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Self::poll_read(self, cx, buffer)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Self::poll_write(self, cx, bytes)
+    }
 }
 
 /// Who is at the other end.
@@ -44,6 +77,7 @@ impl ClientStream {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_read(cx, &mut read),
+            Self::Tls(tls) => return tls.channel.poll_read(cx, &mut tls.raw, buffer),
         };
         done.map_ok(|()| read.filled().len())
     }
@@ -54,6 +88,7 @@ impl ClientStream {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Ring(socket) => socket.poll_write(cx, bytes),
             Self::Pipe(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Self::Tls(tls) => tls.channel.poll_write(cx, &mut tls.raw, bytes),
         }
     }
 
@@ -81,6 +116,7 @@ impl ClientStream {
             }
             Self::Ring(socket) => Peer::Tcp { peer: socket.peer_addr()?, local: socket.local_addr()? },
             Self::Pipe(_) => Peer::Pipe,
+            Self::Tls(tls) => tls.raw.peer()?,
         })
     }
 }

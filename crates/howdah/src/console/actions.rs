@@ -169,6 +169,9 @@ impl Pooler {
         if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
             return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));
         }
-        Ok(self.apply(loaded.config))
+        let kept = self.apply(loaded.config);
+        // What else the file says is in force all the same, as with PgBouncer.
+        self.reload_tls()?;
+        Ok(kept)
     }
 }

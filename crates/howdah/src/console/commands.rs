@@ -35,13 +35,7 @@ pub(super) fn enable(pooler: &Pooler, database: &str) -> Result<(), ActionError>
 /// RECONNECT: idle servers close now, the others when they are released.
 pub(super) fn reconnect(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(), ActionError> {
     let entry = database.map(|name| find_or_make(pooler, name)).transpose()?;
-    let pools = pools_of(pooler, entry.as_deref());
-    pooler.account(|account, now| {
-        for pool in pools {
-            account.invalidate(now, pool, CloseReason::ConfigChanged);
-        }
-    });
-    pooler.close_stale();
+    pooler.invalidate_servers_of(entry.as_deref());
     Ok(())
 }
 
@@ -127,7 +121,9 @@ pub(super) fn set(pooler: &Arc<Pooler>, key: &str, value: &str) -> Result<SetEff
     })?;
     // SET changes no cluster.
     drop(pooler.apply(config));
-    Ok(SetEffect::Applied)
+    // The value stays, so that the next SET may complete what this one began.
+    let kept = key.contains("_tls") && !pooler.apply_tls();
+    Ok(if kept { SetEffect::TlsKept } else { SetEffect::Applied })
 }
 
 fn cluster(pooler: &Pooler, name: &str) -> Result<Arc<Cluster>, ActionError> {
@@ -184,6 +180,21 @@ pub(super) async fn maintenance(pooler: &Arc<Pooler>, name: &str, on: bool) -> R
 }
 
 impl Pooler {
+    /// Every server is to be replaced: the idle ones now, the others when they are released.
+    pub(crate) fn invalidate_servers(self: &Arc<Self>) {
+        self.invalidate_servers_of(None);
+    }
+
+    fn invalidate_servers_of(self: &Arc<Self>, entry: Option<&Entry>) {
+        let pools = pools_of(self, entry);
+        self.account(|account, now| {
+            for pool in pools {
+                account.invalidate(now, pool, CloseReason::ConfigChanged);
+            }
+        });
+        self.close_stale();
+    }
+
     /// `server_fast_close`: a session's client whose server is to be closed, and that is between transactions, is
     /// closed with it.
     pub(crate) fn close_stale(self: &Arc<Self>) {

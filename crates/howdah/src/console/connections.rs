@@ -81,7 +81,7 @@ fn client_row(client: &ClientInfo, moments: &Moments, listen_port: u16) -> Clien
         close_needed: false,
         link: client.link.lock().as_ref().map_or(0, |server| server.id),
         remote_pid,
-        tls: String::new(),
+        tls: client.tls.get().map(ToString::to_string).unwrap_or_default(),
         application_name: application_name(client),
         prepared_statements: client.prepared.load(Ordering::Relaxed),
         pinned: None,

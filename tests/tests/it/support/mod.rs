@@ -3,6 +3,7 @@
 
 mod binary;
 mod bouncer;
+mod certificates;
 mod fake;
 mod raw;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use binary::{Binary, program as howdah_program};
 pub(crate) use bouncer::{Bouncer, Row, connect, entry};
+pub(crate) use certificates::{Authority, Pair};
 pub(crate) use fake::{Fake, message};
 pub(crate) use raw::{Raw, error_of, tags};
 
