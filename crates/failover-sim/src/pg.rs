@@ -155,6 +155,8 @@ pub struct Pg {
     pub conninfo_seen_at: Option<u64>,
     /// No receiver is started before this.
     pub connect_at: u64,
+    /// The action that it refuses, and how many times more.
+    pub refuses: Option<(&'static str, u32)>,
     /// `synchronous_standby_names`.
     pub sync_names: SyncNames,
     /// `howdah.members`.
@@ -190,6 +192,17 @@ pub struct Pg {
 }
 
 impl Pg {
+    /// Whether this action is refused now.
+    pub fn refuse(&mut self, action: &str) -> bool {
+        match &mut self.refuses {
+            Some((name, left)) if *name == action && *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// A fresh copy of a new cluster; the first one is its primary.
     #[must_use]
     pub fn new(spec: &NodeSpec, primary: Option<&NodeSpec>, sync_names: SyncNames) -> Pg {
@@ -215,6 +228,7 @@ impl Pg {
             promote_at: None,
             conninfo: primary.map_or_else(String::new, |p| conninfo(p, &spec.application_name)),
             conninfo_seen_at: None,
+            refuses: None,
             connect_at: 0,
             sync_names,
             members: None,

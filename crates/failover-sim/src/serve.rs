@@ -79,7 +79,11 @@ impl World {
             }
             Via::Fresh => None,
         };
-        if let Some(answer) = self.carry_out(node, &request, session) {
+        let refused = self.nodes.get_mut(node).is_some_and(|pg| pg.refuse(request.action.name()));
+        if refused {
+            let error = ActionError::Refused("a scenario has it so".to_owned());
+            self.reply(node, &request, session, Answer::Action(Err(error)));
+        } else if let Some(answer) = self.carry_out(node, &request, session) {
             self.reply(node, &request, session, answer);
         }
         self.answer_waits(node);

@@ -207,12 +207,15 @@ impl Machine {
     pub(crate) fn newer_primary(&self) -> bool {
         let Some(reign) = self.reign.as_ref().filter(|_| self.spec.mode != Mode::Off) else { return false };
         let standby = self.suspect_since.is_some() && self.is_outdated(&reign.sample);
-        standby
-            || self
-                .primaries()
-                .first()
-                .and_then(|(_, f)| f.sample.as_ref())
-                .is_some_and(|s| s.timeline > reign.epoch.timeline)
+        standby || self.newest_primary().is_some()
+    }
+
+    /// The node that is out of recovery in the newest epoch, where that is newer than the published one.
+    pub(crate) fn newest_primary(&self) -> Option<NodeId> {
+        let reign = self.reign.as_ref()?;
+        let primaries = self.primaries();
+        let (id, facts) = primaries.first()?;
+        facts.sample.as_ref().filter(|s| s.timeline > reign.epoch.timeline).map(|_| *id)
     }
 
     fn primary_missing(&self) -> bool {

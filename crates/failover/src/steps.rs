@@ -13,7 +13,7 @@ use crate::fence::FenceRecord;
 use crate::guards::HOUR;
 use crate::history;
 use crate::machine::{Machine, Reign};
-use crate::rows::{Act, Row};
+use crate::rows::{Act, Guard, Row};
 use crate::sample::Sample;
 use crate::tasks::Limit;
 
@@ -309,9 +309,26 @@ impl Machine {
             .filter(|(id, _)| attempt.votes.contains(id))
             .map(|(id, r)| (*id, r.clone()))
             .collect();
+        let newer = (row.guard == Guard::NewerPrimary).then(|| self.newest_primary()).flatten();
         for (id, record) in records {
-            self.unsilence(id);
-            self.order(id, Action::Undo { record });
+            match newer {
+                Some(newer) => self.give_way(id, newer),
+                None => {
+                    self.unsilence(id);
+                    self.order(id, Action::Undo { record });
+                }
+            }
+        }
+    }
+
+    /// A marked node, where another was promoted meanwhile: what it streamed from is a former primary, which must not find
+    /// anybody again who acknowledges. One that was left stays marked and read-only until it is rejoined.
+    fn give_way(&mut self, id: NodeId, newer: NodeId) {
+        let standby = self.facts.sample(id).is_some_and(|s| s.in_recovery);
+        if id == newer {
+            self.order(id, Action::ClearFence);
+        } else if standby && !self.reigns(id) {
+            self.order(id, Action::Repoint { to: newer });
         }
     }
 

@@ -4,7 +4,6 @@
 use howdah_topology::{NodeId, Time};
 
 use crate::facts::{Facts, NodeFacts};
-use crate::fence::FenceRecord;
 use crate::members::SyncNames;
 use crate::quorum;
 use crate::sample::Sample;
@@ -75,8 +74,11 @@ fn enough_as_of(
     (node, sample): (&NodeFacts, &Sample),
 ) -> Option<Time> {
     let need = quorum::meeting(electorate.total, electorate.quorum);
-    let mut times: Vec<Time> =
-        electorate.voters.iter().filter_map(|v| as_of(facts, spec, *v, (node, sample))).collect();
+    let voter_as_of = |voter: &NodeId| match facts.node(*voter) {
+        Some(own) if std::ptr::eq(own, node) => own_vote_as_of(facts, electorate, (*voter, sample)),
+        _ => as_of(facts, spec, *voter, (node, sample)),
+    };
+    let mut times: Vec<Time> = electorate.voters.iter().filter_map(voter_as_of).collect();
     times.sort_unstable();
     let Some(last) = need.checked_sub(1) else { return Some(node.sampled) };
     times.iter().rev().nth(last).map(|t| (*t).min(node.sampled))
@@ -89,17 +91,28 @@ fn over_all(spec: &ClusterSpec) -> Electorate {
     Electorate { voters, total, quorum: quorum::majority(total), asynchronous: true }
 }
 
-/// When `voter` was last known to follow, or to know of no newer epoch.
+/// The primary's own vote, which it has in an asynchronous cluster, and by a list that still names it: it is no standby
+/// to be promoted. Marked, it may have given that vote to a successor ([`crate::leave`]). A mark of an older timeline may
+/// be that of its own promotion, still to be cleared, if nobody else can have been promoted by it: then every other voter
+/// is seen to be a standby.
+fn own_vote_as_of(facts: &Facts, electorate: &Electorate, primary: (NodeId, &Sample)) -> Option<Time> {
+    let (id, sample) = primary;
+    let sampled = facts.node(id)?.sampled;
+    let Some(mark) = &sample.fence else { return Some(sampled) };
+    let stands = |other: &NodeId| {
+        let node = facts.node(*other)?;
+        let standby = node.live().is_some_and(|s| s.in_recovery && s.timeline <= sample.timeline);
+        standby.then_some(node.sampled)
+    };
+    let others = electorate.voters.iter().filter(|v| **v != id).map(stands);
+    let seen: Option<Vec<Time>> = others.collect();
+    seen.filter(|_| mark.timeline < sample.timeline).map(|times| times.into_iter().fold(sampled, Time::min))
+}
+
+/// When another voter than the primary was last known to follow, or to know of no newer epoch.
 fn as_of(facts: &Facts, spec: &ClusterSpec, voter: NodeId, primary: (&NodeFacts, &Sample)) -> Option<Time> {
     let (primary, sample) = primary;
     let node = facts.node(voter)?;
-    if std::ptr::eq(node, primary) {
-        // It has a vote (an asynchronous cluster, or a list that still names it) and is no standby to be promoted. Marked, it
-        // may have given that vote to a successor (crate::leave); but not by a mark of an older timeline, which is that of
-        // its own promotion and is still to be cleared.
-        let promoted_since = |mark: &FenceRecord| mark.timeline < sample.timeline;
-        return sample.fence.as_ref().is_none_or(promoted_since).then_some(node.sampled);
-    }
     let name = &spec.nodes.get(usize::from(voter.0))?.application_name;
     let attached = primary.replies.get(name).and_then(|r| r.as_of);
     let knows_no_newer = node.live().is_some_and(|s| {

@@ -20,6 +20,8 @@ pub enum Act {
     Diverge(usize, u64),
     /// So many transactions are open on a server.
     Open(usize, u32),
+    /// A server refuses an action, so many times.
+    Refuse(usize, &'static str, u32),
     /// Someone promotes a server by hand.
     Promote(usize),
     /// Someone makes a server a standby of the primary and forgets to rewind it.
@@ -40,6 +42,11 @@ pub fn read(words: &mut Words) -> Read<Act> {
     let act = match first.text.as_str() {
         "restart" => Act::Fault(Kind::RestartPooler(words.pooler()?), true),
         "lose" | "delay" => tamper(first.text == "delay", words)?,
+        "refuse" => {
+            let (node, action) = (words.node()?, words.action()?);
+            let times = if words.is_empty() { 1 } else { words.number()? };
+            Act::Refuse(node, action, u32::try_from(times).unwrap_or(u32::MAX))
+        }
         "promote" => Act::Promote(words.node()?),
         "rejoin-unrewound" => Act::Rejoin(words.node()?),
         "pass" => Act::Pass(words.time()?),
@@ -158,6 +165,11 @@ impl World {
             Act::Fault(kind, on) => {
                 let kind = self.aim(kind.clone());
                 self.apply(&kind, *on);
+            }
+            Act::Refuse(node, action, times) => {
+                if let Some(pg) = self.nodes.get_mut(*node) {
+                    pg.refuses = Some((action, *times));
+                }
             }
             Act::Promote(node) => self.serve_promote(*node),
             Act::Rejoin(node) => {
