@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use howdah_hba::{IdentMaps, Rules};
+
 use crate::cluster::{Cluster, MaxReplicaLag};
 use crate::database::{Database, Peer, User};
 use crate::keyword::{
@@ -31,6 +33,10 @@ pub struct Config {
     pub clusters: BTreeMap<String, Cluster>,
     /// What `auth_file` says.
     pub auth_users: UserList,
+    /// What `auth_hba_file` says.
+    pub hba: Rules,
+    /// What `auth_ident_file` says.
+    pub ident: IdentMaps,
 }
 
 /// How one entry's statements are routed: its own word, else its cluster's.

@@ -16,6 +16,7 @@ mod convert;
 mod database;
 mod diagnostic;
 mod docs;
+mod hba_files;
 mod ini;
 mod kind;
 mod list;

@@ -103,9 +103,9 @@ keys! {
     /// The user list.
     auth_file: Option<PathBuf> as File = None, LIVE.null();
     /// The HBA file, for `auth_type = hba`.
-    auth_hba_file: Option<PathBuf> as File = None, LIVE.not_yet("HBA is not there yet");
+    auth_hba_file: Option<PathBuf> as File = None, LIVE;
     /// The ident map file.
-    auth_ident_file: Option<PathBuf> as File = None, LIVE.not_yet("ident maps are not there yet");
+    auth_ident_file: Option<PathBuf> as File = None, LIVE;
     /// User that runs `auth_query`.
     auth_user: Option<String> as Name = None, LIVE.null();
     /// Query that yields name and secret of a user who is not in `auth_file`.

@@ -21,6 +21,7 @@ pub(crate) fn validate(
     let place = |key: &str| places.settings.get(key).unwrap_or(file);
     settings(config, place, findings);
     auth_file(config, place("auth_file"), findings);
+    crate::hba_files::read(config, place, findings);
     describe_nodes(config, nodes, places, findings);
     for (name, cluster) in &config.clusters {
         if let Some(places) = places.clusters.get(name) {
@@ -51,7 +52,10 @@ fn settings<'a>(config: &Config, place: impl Fn(&str) -> &'a Place, findings: &m
             "there is no address to listen on: only in-process clients can connect",
         );
     }
-    if matches!(settings.auth_type, AuthType::Cert | AuthType::Hba | AuthType::Ldap | AuthType::Pam) {
+    if settings.auth_type == AuthType::Hba && settings.auth_hba_file.is_none() {
+        findings.warning(place("auth_type"), "auth_type = hba without an auth_hba_file lets nobody in");
+    }
+    if matches!(settings.auth_type, AuthType::Cert | AuthType::Ldap | AuthType::Pam) {
         let sentence = format!("auth_type = {} is not there yet", settings.auth_type);
         findings.note(place("auth_type"), sentence);
     }

@@ -11,6 +11,7 @@ mod causal;
 mod commits;
 mod copy;
 mod drivers;
+mod hba;
 mod hostile;
 mod parameters;
 mod patroni;

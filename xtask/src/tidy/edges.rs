@@ -9,8 +9,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The crates without runtime, socket or clock. Time, randomness and bytes are arguments.
-pub(crate) const PURE_CRATES: [&str; 6] =
-    ["protocol", "classifier", "topology", "pool", "session", "failover"];
+pub(crate) const PURE_CRATES: [&str; 7] =
+    ["protocol", "classifier", "topology", "pool", "hba", "session", "failover"];
 
 /// Packages that a pure crate must not depend on: runtimes, sockets, the system.
 const IMPURE_PACKAGES: [&str; 14] = [
@@ -59,6 +59,7 @@ const BELOW_FACADE: &[&str] = &[
     "classifier",
     "topology",
     "pool",
+    "hba",
     "session",
     "failover",
     "backend",
@@ -71,18 +72,19 @@ const BELOW_FACADE: &[&str] = &[
 
 /// The list of edges. Levels 0 to 4 are the product; `testkit` makes real clusters for tests and for `howdah demo`,
 /// and 5 is what only developers run.
-pub(crate) const EDGES: [Package; 21] = [
+pub(crate) const EDGES: [Package; 22] = [
     package("crates/protocol", 0, &[], &[]),
     package("crates/classifier", 0, &[], &[]),
     package("crates/topology", 0, &[], &[]),
     package("crates/pool", 0, &[], &[]),
+    package("crates/hba", 0, &[], &[]),
     package("crates/testkit", 0, &[], &[]),
     package("crates/uring", 0, &[], &[]),
     package("crates/tls", 0, &[], &[]),
     package("crates/session", 1, &["protocol", "classifier", "topology"], &[]),
     package("crates/failover", 1, &["topology"], &[]),
     package("crates/backend", 2, &["protocol", "uring", "tls"], &["testkit"]),
-    package("crates/config", 2, &[], &[]),
+    package("crates/config", 2, &["hba"], &[]),
     package("crates/controller", 2, &["failover", "topology", "tls"], &["testkit"]),
     package("crates/admin", 2, &["protocol", "topology"], &[]),
     package("crates/howdah", 3, BELOW_FACADE, &["testkit"]),

@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use howdah_config::{AuthType, CONSOLE_DATABASE, Config, Secret as Stored};
-use howdah_protocol::auth::{ClientLogin, Method, Progress, Proved, Secret};
+use howdah_hba as hba;
+use howdah_protocol::auth::{AuthError, ClientLogin, Method, Progress, Proved, Secret};
 use howdah_protocol::frame::{self, Direction, Limits, Step};
+use howdah_protocol::startup::Replication;
 
 use super::end::End;
 use super::login::{Asked, Newcomer};
@@ -35,6 +37,18 @@ pub(super) enum Known {
     Nobody,
 }
 
+/// How a client proves itself.
+enum Way<'a> {
+    /// By something that it says.
+    Exchange(Method),
+    /// By the user of its process, through this ident map.
+    Peer(Option<&'a str>),
+    /// By its TLS certificate, through this ident map.
+    Cert(#[allow(dead_code, reason = "TLS towards clients is not there yet")] Option<&'a str>),
+    /// By something that there is not.
+    Unsupported(&'static str),
+}
+
 impl Newcomer {
     /// Finds out who the client is, or why it cannot come in. Under `auth_query` and `auth_type = any` it may turn out to
     /// be another user than it said.
@@ -49,19 +63,91 @@ impl Newcomer {
             return Ok(Identity::default());
         }
         let entry = self.entry_of(asked);
-        let method = match config.settings.auth_type {
-            AuthType::Any => return self.anybody(asked, entry.as_deref()),
-            AuthType::Trust => Method::Trust,
-            AuthType::Plain => Method::Plain,
-            AuthType::Md5 => Method::Md5,
-            AuthType::ScramSha256 => Method::Scram,
-            other => {
-                tracing::error!("auth_type {} is not supported", other.as_str());
-                return Err(End::refused("bouncer config error"));
-            }
-        };
+        if config.settings.auth_type == AuthType::Any {
+            return self.anybody(asked, entry.as_deref());
+        }
         let known = self.look_up(&config, asked, entry).await?;
-        self.prove(&config, (method, &asked.user), known).await
+        match self.way(&config, asked)? {
+            Way::Exchange(method) => self.prove(&config, (method, &asked.user), known).await,
+            Way::Peer(map) => self.peer(&config, (&asked.user, map), known).await,
+            Way::Cert(_) => {
+                tracing::error!("{} TLS connection required", self.info.log_name());
+                Err(End::refused("certificate authentication failed"))
+            }
+            Way::Unsupported(what) => {
+                tracing::error!("{} {what} is not supported", self.info.log_name());
+                Err(End::refused("bouncer config error"))
+            }
+        }
+    }
+
+    /// How this client has to prove itself; under `auth_type = hba` the first line that matches says so.
+    fn way<'a>(&self, config: &'a Config, asked: &Asked) -> Result<Way<'a>, End> {
+        let way = match config.settings.auth_type {
+            AuthType::Any | AuthType::Trust => Way::Exchange(Method::Trust),
+            AuthType::Plain => Way::Exchange(Method::Plain),
+            AuthType::Md5 => Way::Exchange(Method::Md5),
+            AuthType::ScramSha256 => Way::Exchange(Method::Scram),
+            AuthType::Cert => Way::Cert(None),
+            AuthType::Hba => return self.by_rule(config, asked),
+            AuthType::Ldap => Way::Unsupported("auth_type ldap"),
+            AuthType::Pam => Way::Unsupported("auth_type pam"),
+        };
+        Ok(way)
+    }
+
+    fn by_rule<'a>(&self, config: &'a Config, asked: &Asked) -> Result<Way<'a>, End> {
+        let transport = match self.info.peer {
+            Peer::Tcp { peer, .. } => hba::Transport::Plain(peer.ip()),
+            Peer::Unix { .. } | Peer::Pipe => hba::Transport::Local,
+        };
+        // What cannot be read was refused before.
+        let is_replication = asked.startup.replication().is_ok_and(|mode| mode != Replication::None);
+        let wanted = match is_replication {
+            true => hba::Asked::Replication,
+            false => hba::Asked::Database(&asked.database),
+        };
+        let login = hba::Login { transport, asked: wanted, user: &asked.user };
+        let rule = config.hba.decide(&login).ok_or_else(|| End::refused("login rejected"))?;
+        let way = match &rule.method {
+            hba::Method::Reject => return Err(End::refused("login rejected")),
+            hba::Method::Trust => Way::Exchange(Method::Trust),
+            hba::Method::Password => Way::Exchange(Method::Plain),
+            hba::Method::Md5 => Way::Exchange(Method::Md5),
+            hba::Method::Scram => Way::Exchange(Method::Scram),
+            hba::Method::Peer => Way::Peer(rule.map.as_deref()),
+            hba::Method::Cert => Way::Cert(rule.map.as_deref()),
+            hba::Method::Ldap(_) => Way::Unsupported("hba method ldap"),
+        };
+        Ok(way)
+    }
+
+    /// By the user of the client's process, which the kernel knows.
+    async fn peer(
+        &self,
+        config: &Config,
+        (user, map): (&str, Option<&str>),
+        known: Known,
+    ) -> Result<Identity, End> {
+        let refused = || End::refused("unix socket login rejected");
+        let Peer::Unix { uid, .. } = self.info.peer else { return Err(refused()) };
+        let found = match known {
+            Known::Listed(_) => None,
+            Known::Found(secret) => Some(secret),
+            Known::Nobody => return Err(refused()),
+        };
+        // The system may ask a directory service for the name.
+        let name = tokio::task::spawn_blocking(move || uzers::get_user_by_uid(uid)).await;
+        let name = name.ok().flatten().ok_or_else(refused)?;
+        let name = name.name().to_str().ok_or_else(refused)?;
+        let matches = match map {
+            None => name == user,
+            Some(map) => config.ident.allows(map, name, user),
+        };
+        if let (Some(map), false) = (map, matches) {
+            tracing::error!("{} ident map {map} cannot be matched", self.info.log_name());
+        }
+        if matches { Ok(Identity { proved: Proved::default(), found }) } else { Err(refused()) }
     }
 
     /// The entry that the client asked for, made if there is a fallback; the console is none.
@@ -131,17 +217,28 @@ impl Newcomer {
             let secret = Secret::parse(secret.expose());
             self.pooler.secrets.for_login((method, user), secret, &entropy, iterations)
         });
+        if let (Method::Scram, Some(Secret::Md5(_))) = (method, &secret) {
+            tracing::error!("{} SCRAM authentication failed: user has MD5 secret", self.info.log_name());
+        }
         let mut login = ClientLogin::new(method, user.as_bytes(), secret, entropy, iterations);
         let mut out = Vec::new();
-        let mut progress = login.start(&mut out).map_err(|error| End::refused(error.to_string()))?;
+        let mut progress = login.start(&mut out).map_err(|error| self.failed(error))?;
         loop {
             self.send(&std::mem::take(&mut out)).await?;
             if let Progress::Done(proved) = progress {
                 return Ok(Identity { proved, found });
             }
             let body = self.password_message().await?;
-            progress = login.message(&body, &mut out).map_err(|error| End::refused(error.to_string()))?;
+            progress = login.message(&body, &mut out).map_err(|error| self.failed(error))?;
         }
+    }
+
+    /// The log learns more of a failure than the client does.
+    fn failed(&self, error: AuthError) -> End {
+        if let Some(detail) = error.detail() {
+            tracing::error!("{} {detail}", self.info.log_name());
+        }
+        End::refused(error.to_string())
     }
 
     async fn password_message(&mut self) -> Result<Vec<u8>, End> {

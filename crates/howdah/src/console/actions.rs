@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use howdah_admin::ActionError;
+use howdah_config::Severity;
 use howdah_pool::PoolId;
 
 use crate::directory::missing_cluster;
@@ -168,6 +169,9 @@ impl Pooler {
         let runs = |name: &str| self.clusters.contains_key(name);
         if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
             return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));
+        }
+        for warning in loaded.notes.iter().filter(|note| note.severity <= Severity::Warning) {
+            tracing::warn!("{warning}");
         }
         let kept = self.apply(loaded.config);
         // What else the file says is in force all the same, as with PgBouncer.

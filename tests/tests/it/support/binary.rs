@@ -30,7 +30,15 @@ pub(crate) fn program() -> PathBuf {
 impl Binary {
     /// Starts with these lines of `[databases]` and `[pgbouncer]`, and waits until it listens.
     pub(crate) async fn start(databases: &str, settings: &str) -> Self {
+        Self::start_with(databases, settings, &[]).await
+    }
+
+    /// The same with further files beside the configuration: their names and texts.
+    pub(crate) async fn start_with(databases: &str, settings: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
         let port = PortLease::reserve().unwrap();
         let file = dir.path().join(FILE);
         write(dir.path(), port.port(), (databases, settings));

@@ -138,14 +138,14 @@ fn scram_accepts_plain_and_scram_secrets_and_reveals_the_keys() {
 
 #[test]
 fn scram_fails_at_the_proof_for_wrong_unknown_and_md5_alike() {
-    let wrong = AuthError::Sasl { detail: "wrong password" };
+    let wrong = AuthError::Sasl { detail: "password authentication failed" };
     for secret in [Some(plain()), Some(scram()), Some(md5()), None] {
         let password = if matches!(secret, Some(Secret::Md5(_))) { "secret" } else { "wrong" };
         assert_eq!(log_in_scram(Method::Scram, secret, password), Err(wrong));
     }
     assert_eq!(
         (wrong.to_string().as_str(), wrong.detail()),
-        ("SASL authentication failed", Some("wrong password"))
+        ("SASL authentication failed", Some("password authentication failed"))
     );
 }
 
@@ -200,7 +200,7 @@ fn a_final_message_must_fit_the_first() {
         login.message(message.replace("NONCE", &nonce).as_bytes(), &mut out).unwrap_err().detail().unwrap()
     };
     let proof = "A".repeat(43) + "=";
-    assert_eq!(last(&format!("c=biws,NONCE,p={proof}")), "wrong password");
+    assert_eq!(last(&format!("c=biws,NONCE,p={proof}")), "password authentication failed");
     assert_eq!(last(""), "client-final does not end in a proof");
     assert_eq!(last("c=biws,NONCE"), "client-final does not end in a proof");
     assert_eq!(last(&format!("NONCE,p={proof}")), "client-final has no channel binding attribute");

@@ -50,7 +50,7 @@ fn every_method_with_the_password() {
 }
 
 fn wrong() -> Result<(), AuthError> {
-    Err(AuthError::Sasl { detail: "wrong password" })
+    Err(AuthError::Sasl { detail: "password authentication failed" })
 }
 
 #[test]

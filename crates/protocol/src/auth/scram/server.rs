@@ -66,7 +66,7 @@ impl Exchange {
         let client_key = xor(&proof, &hmac(&self.secret.stored_key, &signed));
         let right = sha256(&*client_key).ct_eq(&*self.secret.stored_key);
         if !bool::from(right) || self.mock {
-            return Err(fail("wrong password"));
+            return Err(fail("password authentication failed"));
         }
         let signature = hmac(&self.secret.server_key, &signed);
         let keys = ScramKeys { client_key, server_key: self.secret.server_key };
