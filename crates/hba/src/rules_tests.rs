@@ -68,7 +68,7 @@ fn names_keywords_and_files() {
     assert_eq!(at("all", "x"), Some(2), "a quoted keyword is a name");
     assert_eq!(at("other", "x"), None);
     for name in ["ann", "b b", "all2", "cid"] {
-        assert_eq!(at(name, "b b").is_some(), true, "{name}");
+        assert!(at(name, "b b").is_some(), "{name}");
     }
     assert_eq!(at("ann", "bob"), None);
     for name in "a b c d e f g h i j k l".split(' ') {
