@@ -25,7 +25,7 @@ pub fn settings_markdown() -> String {
     not_yet::<Peer>(&mut text, "peers: ");
     not_yet::<Cluster>(&mut text, "clusters: ");
     not_yet::<ClusterNode>(&mut text, "nodes: ");
-    text.push_str("- `auth_type`: cert, ldap and pam are not there yet\n");
+    text.push_str("- `auth_type`: ldap and pam are not there yet\n");
     text
 }
 

@@ -55,7 +55,7 @@ fn settings<'a>(config: &Config, place: impl Fn(&str) -> &'a Place, findings: &m
     if settings.auth_type == AuthType::Hba && settings.auth_hba_file.is_none() {
         findings.warning(place("auth_type"), "auth_type = hba without an auth_hba_file lets nobody in");
     }
-    if matches!(settings.auth_type, AuthType::Cert | AuthType::Ldap | AuthType::Pam) {
+    if matches!(settings.auth_type, AuthType::Ldap | AuthType::Pam) {
         let sentence = format!("auth_type = {} is not there yet", settings.auth_type);
         findings.note(place("auth_type"), sentence);
     }

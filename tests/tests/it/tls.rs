@@ -1,6 +1,7 @@
 //! TLS (PGBOUNCER_BEHAVIOUR.md section 12): `clients.rs` towards clients, `servers.rs` towards servers. The clients
 //! are libpq's `psql` and rustls, the server is PostgreSQL over OpenSSL.
 
+mod certificates;
 mod clients;
 mod files;
 mod streams;

@@ -44,7 +44,7 @@ enum Way<'a> {
     /// By the user of its process, through this ident map.
     Peer(Option<&'a str>),
     /// By its TLS certificate, through this ident map.
-    Cert(#[allow(dead_code, reason = "TLS towards clients is not there yet")] Option<&'a str>),
+    Cert(Option<&'a str>),
     /// By something that there is not.
     Unsupported(&'static str),
 }
@@ -70,10 +70,7 @@ impl Newcomer {
         match self.way(&config, asked)? {
             Way::Exchange(method) => self.prove(&config, (method, &asked.user), known).await,
             Way::Peer(map) => self.peer(&config, (&asked.user, map), known).await,
-            Way::Cert(_) => {
-                tracing::error!("{} TLS connection required", self.info.log_name());
-                Err(End::refused("certificate authentication failed"))
-            }
+            Way::Cert(map) => self.certificate(&config, (&asked.user, map), known),
             Way::Unsupported(what) => {
                 tracing::error!("{} {what} is not supported", self.info.log_name());
                 Err(End::refused("bouncer config error"))
@@ -98,6 +95,7 @@ impl Newcomer {
 
     fn by_rule<'a>(&self, config: &'a Config, asked: &Asked) -> Result<Way<'a>, End> {
         let transport = match self.info.peer {
+            Peer::Tcp { peer, .. } if self.secured.is_some() => hba::Transport::Tls(peer.ip()),
             Peer::Tcp { peer, .. } => hba::Transport::Plain(peer.ip()),
             Peer::Unix { .. } | Peer::Pipe => hba::Transport::Local,
         };
@@ -120,6 +118,34 @@ impl Newcomer {
             hba::Method::Ldap(_) => Way::Unsupported("hba method ldap"),
         };
         Ok(way)
+    }
+
+    /// By the common name of the client's certificate, which the handshake has verified.
+    fn certificate(
+        &self,
+        config: &Config,
+        (user, map): (&str, Option<&str>),
+        known: Known,
+    ) -> Result<Identity, End> {
+        let refused = |why: &str| {
+            tracing::error!("{} {why}", self.info.log_name());
+            Err(End::refused("certificate authentication failed"))
+        };
+        let Some(secured) = &self.secured else { return refused("TLS connection required") };
+        let found = match known {
+            Known::Listed(_) => None,
+            Known::Found(secret) => Some(secret),
+            Known::Nobody => return refused("no such user"),
+        };
+        let name = secured.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
+        let Some(name) = name else { return refused("TLS client certificate required") };
+        match map {
+            None if name != user => refused("TLS certificate name mismatch"),
+            Some(map) if !config.ident.allows(map, name, user) => {
+                refused(&format!("ident map: {map} does not have a match"))
+            }
+            _ => Ok(Identity { proved: Proved::default(), found }),
+        }
     }
 
     /// By the user of the client's process, which the kernel knows.

@@ -16,7 +16,6 @@ use crate::tls::{ClientMode, Tls};
 pub(crate) struct Secured {
     /// The client's certificate, which has been verified; clients are asked for one with `verify-ca` and
     /// `verify-full` only.
-    #[allow(dead_code, reason = "what auth_type = cert and HBA's cert method are to read")]
     pub(crate) certificate: Option<PeerCertificate>,
     /// What SCRAM-SHA-256-PLUS binds to.
     #[allow(dead_code, reason = "what SCRAM-SHA-256-PLUS is to read")]
