@@ -1,11 +1,12 @@
 //! From an address to a server that is ready for its first client: socket, login, `connect_query`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use howdah_protocol::auth::Credential;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 
 use crate::command::run;
 use crate::error::ConnectError;
@@ -59,6 +60,8 @@ pub struct TcpOptions {
     pub keepalive_count: u32,
     /// `tcp_user_timeout`; zero: the system's.
     pub user_timeout: Duration,
+    /// `tcp_socket_buffer`, in bytes; 0: the system's.
+    pub buffer: usize,
 }
 
 impl TcpOptions {
@@ -79,6 +82,10 @@ impl TcpOptions {
             }
             let _ = socket.set_tcp_keepalive(&keepalive);
         }
+        if self.buffer > 0 {
+            let _ = socket.set_send_buffer_size(self.buffer);
+            let _ = socket.set_recv_buffer_size(self.buffer);
+        }
         if !self.user_timeout.is_zero() {
             let _ = socket.set_tcp_user_timeout(Some(self.user_timeout));
         }
@@ -90,6 +97,8 @@ impl TcpOptions {
 pub struct ConnectSpec {
     /// Where.
     pub address: Address,
+    /// The address that its host's name stands for, when the caller has looked it up.
+    pub resolved: Option<SocketAddr>,
     /// As whom.
     pub user: String,
     /// What proves it.
@@ -128,7 +137,11 @@ pub struct Server {
 /// [`ConnectError`] says who refused what.
 pub async fn connect(spec: &ConnectSpec) -> Result<Server, ConnectError> {
     let all = async {
-        let stream = open(&spec.address, &spec.tcp).await.and_then(Stream::over_ring);
+        let stream = match spec.resolved {
+            Some(address) => open_tcp(address, &spec.tcp).await,
+            None => open(&spec.address, &spec.tcp).await,
+        };
+        let stream = stream.and_then(Stream::over_ring);
         let stream = stream.map_err(ConnectError::Unreachable)?;
         let mut server = login(stream, spec).await?;
         if let Some(query) = &spec.connect_query {
@@ -145,13 +158,15 @@ pub async fn connect(spec: &ConnectSpec) -> Result<Server, ConnectError> {
 /// Opens a socket.
 pub(crate) async fn open(address: &Address, options: &TcpOptions) -> std::io::Result<Stream> {
     match address {
-        Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            options.apply(&stream);
-            Ok(Stream::Tcp(stream))
-        }
+        Address::Tcp { host, port } => open_tcp((host.as_str(), *port), options).await,
         Address::Unix(path) => Ok(Stream::Unix(open_unix(path).await?)),
     }
+}
+
+async fn open_tcp(at: impl ToSocketAddrs, options: &TcpOptions) -> std::io::Result<Stream> {
+    let stream = TcpStream::connect(at).await?;
+    options.apply(&stream);
+    Ok(Stream::Tcp(stream))
 }
 
 async fn open_unix(path: &std::path::Path) -> std::io::Result<UnixStream> {

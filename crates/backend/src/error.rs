@@ -37,6 +37,12 @@ pub enum ConnectError {
     /// No connection: refused, no route, no such socket, no such name.
     #[error("connect failed: {0}")]
     Unreachable(std::io::Error),
+    /// The host's name stands for no address.
+    #[error("server DNS lookup failed: {host}")]
+    NoSuchHost {
+        /// The name.
+        host: String,
+    },
     /// Not finished within `server_connect_timeout`.
     #[error("connect timeout")]
     Timeout,
@@ -74,7 +80,7 @@ impl ConnectError {
 
     /// Whether nobody answered, so that the next attempt may go another way.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Timeout | Self::Closed)
+        matches!(self, Self::Unreachable(_) | Self::NoSuchHost { .. } | Self::Timeout | Self::Closed)
     }
 }
 

@@ -9,9 +9,14 @@ mod doctor;
 mod logs;
 mod rejoin;
 mod run;
+mod syslog;
 mod table;
 mod top;
 
+#[cfg(test)]
+mod logs_tests;
+#[cfg(test)]
+mod syslog_tests;
 #[cfg(test)]
 mod table_tests;
 

@@ -1,59 +1,98 @@
-//! `howdah FILE`: the daemon in the foreground, with PgBouncer's signals (PGBOUNCER_BEHAVIOUR.md section 14).
+//! `howdah FILE`: the pooler as a process, in PgBouncer's order: the file, the user that it runs as, the log, the pid
+//! file, the background, the sockets (PGBOUNCER.md section 6). `signals.rs` is what ends it.
+
+mod daemon;
+mod identity;
+mod pidfile;
+mod signals;
+mod systemd;
+
+#[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
+mod pidfile_tests;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use howdah::{Handle, Howdah};
-use howdah_config::Settings;
+use howdah_config::{Config, Settings};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::{Flags, warn};
+use crate::args::Flags;
+use crate::logs::{self, FATAL, Logs};
+use daemon::Background;
+use pidfile::PidFile;
 
 /// Descriptors that are needed beside clients and servers (count).
 const SPARE_DESCRIPTORS: u64 = 64;
 
 /// Runs until a signal or SHUTDOWN ends it.
 pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
-    for (set, flag) in
-        [(flags.daemon, "--daemon"), (flags.reboot, "--reboot"), (flags.user.is_some(), "--user")]
-    {
-        if set {
-            warn(&format!("howdah: {flag} is not there yet (docs/status.md)\n"));
-            return ExitCode::from(1);
-        }
-    }
-    let loaded = match howdah_config::load(file) {
+    let mut loaded = match howdah_config::load(file) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             for mistake in &mistakes {
-                warn(&format!("{mistake}\n"));
+                logs::early(flags.quiet, "ERROR", &mistake.to_string());
             }
-            warn("FATAL cannot load config file\n");
-            return ExitCode::from(1);
+            return refuse(flags, "cannot load config file");
         }
     };
-    let settings = loaded.config.settings.clone();
-    if let Err(error) = crate::logs::start(&settings, flags.quiet, flags.verbose) {
-        warn(&format!("FATAL cannot open the log: {error}\n"));
-        return ExitCode::from(1);
+    if let Some(user) = &flags.user {
+        loaded.config.settings.user = Some(user.clone());
     }
+    let settings = loaded.config.settings.clone();
+    if flags.daemon && settings.pidfile.is_none() {
+        return refuse(flags, "daemon needs pidfile configured");
+    }
+    if flags.daemon && !flags.daemon_child {
+        return daemon::start();
+    }
+    if let Some(user) = &settings.user
+        && let Err(error) = identity::assume(user)
+    {
+        return refuse(flags, &error);
+    }
+    let logs = match Logs::start(&settings, flags.quiet, flags.verbose) {
+        Ok(logs) => Arc::new(logs),
+        Err(error) => return refuse(flags, &format!("cannot open the log: {error}")),
+    };
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
-    raise_descriptor_limit();
-    let (runtime, ring) = match runtime(&settings) {
-        Ok(runtime) => runtime,
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!("running as root: the setting user gives that up");
+    }
+    match serve_process(flags, loaded.config, file, &logs) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("FATAL cannot start the runtime: {error}");
-            return ExitCode::from(1);
+            tracing::error!(target: FATAL, "{error}");
+            ExitCode::from(1)
         }
-    };
-    let code = runtime.block_on(serve(loaded.config, file, &settings));
+    }
+}
+
+/// Says why there is no start, before there is a log.
+fn refuse(flags: &Flags, why: &str) -> ExitCode {
+    logs::early(flags.quiet, "FATAL", why);
+    ExitCode::from(1)
+}
+
+/// The process from its pid file to its end.
+fn serve_process(flags: &Flags, config: Config, file: &Path, logs: &Arc<Logs>) -> Result<(), String> {
+    let settings = config.settings.clone();
+    let background = flags.daemon_child.then(Background::enter).transpose()?;
+    // Before the sockets: who can connect may look for it.
+    let pidfile = settings.pidfile.as_deref().map(PidFile::write).transpose()?;
+    raise_descriptor_limit();
+    let (runtime, ring) = runtime(&settings).map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let outcome = runtime.block_on(serve(config, file, logs, background));
+    drop(pidfile);
     runtime.shutdown_background();
     // What was said to clients last goes out.
     drop(ring);
-    code
+    outcome
 }
 
 /// The runtime of this many workers; 0 chooses: half of the cores, since PostgreSQL or the clients often share the
@@ -100,129 +139,28 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn serve(config: howdah_config::Config, file: &Path, settings: &Settings) -> ExitCode {
-    // Before the sockets: who can connect may look for it. Another process's is put back if we do not start.
-    let before = settings.pidfile.as_ref().and_then(|file| std::fs::read(file).ok());
-    if let Some(pidfile) = &settings.pidfile
-        && let Err(error) = std::fs::write(pidfile, format!("{}\n", std::process::id()))
-    {
-        tracing::error!("FATAL cannot write {}: {error}", pidfile.display());
-        return ExitCode::from(1);
+async fn serve(
+    config: Config,
+    file: &Path,
+    logs: &Arc<Logs>,
+    background: Option<Background>,
+) -> Result<(), String> {
+    let follow = Arc::clone(logs);
+    let builder = Howdah::builder()
+        .config(config)
+        .config_file(file)
+        .on_settings(move |settings| follow.follow(settings))
+        .inherited(systemd::listeners());
+    let handle: Handle = builder.start().await.map_err(|error| error.to_string())?;
+    tracing::info!("process up: PgBouncer 1.25.2, Howdah {}", env!("CARGO_PKG_VERSION"));
+    let mut signals = signals::Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
+    systemd::ready();
+    if let Some(background) = background {
+        logs.leave_terminal();
+        background.ready();
     }
-    let handle = match Howdah::builder().config(config).config_file(file).start().await {
-        Ok(handle) => handle,
-        Err(error) => {
-            tracing::error!("FATAL {error}");
-            warn(&format!("FATAL {error}\n"));
-            if let Some(pidfile) = &settings.pidfile {
-                let _ = match before {
-                    Some(text) => std::fs::write(pidfile, text),
-                    None => std::fs::remove_file(pidfile),
-                };
-            }
-            return ExitCode::from(1);
-        }
-    };
-    for address in handle.addresses() {
-        tracing::info!("listening on {address}");
-    }
-    tracing::info!("process up: Howdah {}, PgBouncer 1.25.2 contract", env!("CARGO_PKG_VERSION"));
-    let code = match Signals::new() {
-        Ok(mut signals) => signals.until_the_end(&handle).await,
-        Err(error) => {
-            tracing::error!("FATAL cannot take signals: {error}");
-            ExitCode::from(1)
-        }
-    };
+    signals.until_the_end(&handle).await;
+    systemd::stopping();
     handle.shutdown().await;
-    if let Some(pidfile) = &settings.pidfile {
-        // Somebody may have removed it.
-        let _ = std::fs::remove_file(pidfile);
-    }
-    code
-}
-
-/// The signals that mean something.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    hangup: Signal,
-    user1: Signal,
-    user2: Signal,
-    /// One that asks to wait has come already.
-    waiting: bool,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-            user2: signal(SignalKind::user_defined2())?,
-            waiting: false,
-        })
-    }
-
-    async fn until_the_end(&mut self, handle: &Handle) -> ExitCode {
-        loop {
-            tokio::select! {
-                () = handle.stopped() => return ExitCode::SUCCESS,
-                _ = self.terminate.recv() => {
-                    if std::mem::replace(&mut self.waiting, true) {
-                        return ExitCode::SUCCESS;
-                    }
-                    tracing::info!("got SIGTERM, shutting down, waiting for all clients disconnect");
-                    handle.stop_after_clients();
-                }
-                _ = self.interrupt.recv() => {
-                    if std::mem::replace(&mut self.waiting, true) {
-                        return ExitCode::SUCCESS;
-                    }
-                    tracing::info!("got SIGINT, shutting down, waiting for all servers connections to be released");
-                    handle.stop_after_servers();
-                }
-                _ = self.quit.recv() => {
-                    tracing::info!("got SIGQUIT, fast exit");
-                    return ExitCode::SUCCESS;
-                }
-                _ = self.hangup.recv() => reload(handle),
-                _ = self.user1.recv() => pause(handle),
-                _ = self.user2.recv() => resume(handle, self.waiting),
-            }
-        }
-    }
-}
-
-fn reload(handle: &Handle) {
-    tracing::info!("got SIGHUP, re-reading config");
-    if let Err(mistakes) = handle.reload() {
-        for mistake in mistakes.lines() {
-            tracing::error!("{mistake}");
-        }
-    }
-}
-
-fn pause(handle: &Handle) {
-    tracing::info!("got SIGUSR1, pausing all activity");
-    let handle = handle.clone();
-    tokio::spawn(async move {
-        if let Err(error) = handle.pause().await {
-            tracing::error!("{error}");
-        }
-    });
-}
-
-fn resume(handle: &Handle, shutting_down: bool) {
-    if shutting_down {
-        tracing::info!("got SIGUSR2 while shutting down, ignoring");
-        return;
-    }
-    tracing::info!("got SIGUSR2, continuing from PAUSE");
-    if let Err(error) = handle.resume() {
-        tracing::error!("{error}");
-    }
+    Ok(())
 }

@@ -189,8 +189,10 @@ fn apply<T: Keys>(
 
 /// Says of a key without effect that it has none. A value that says what happens anyway needs no such note.
 fn note_effect<T>(row: &Key<T>, place: &Place, findings: &mut Findings) {
-    if let Effect::NotYet(note) = row.flags.effect {
-        findings.note(place, format!("{} has no effect yet: {note}", row.name));
+    match row.flags.effect {
+        Effect::Full => {}
+        Effect::NotYet(note) => findings.note(place, format!("{} has no effect yet: {note}", row.name)),
+        Effect::Never(note) => findings.note(place, format!("{} has no effect: {note}", row.name)),
     }
 }
 

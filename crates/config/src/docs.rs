@@ -26,6 +26,12 @@ pub fn settings_markdown() -> String {
     not_yet::<Cluster>(&mut text, "clusters: ");
     not_yet::<ClusterNode>(&mut text, "nodes: ");
     text.push_str("- `auth_type`: ldap and pam are not there yet\n");
+    text.push_str("\n## Read and checked, without effect for a reason\n\n");
+    for row in Settings::KEYS {
+        if let Effect::Never(note) = row.flags.effect {
+            let _ = writeln!(text, "- `{}`: {note}", row.name);
+        }
+    }
     text
 }
 
@@ -55,7 +61,11 @@ fn section<T: Keys>(text: &mut String, title: &str) {
         let default = default.map_or(String::new(), |value| format!("`{value}`"));
         let reload = if row.flags.reloadable { "yes" } else { "no" };
         let alias = row.flags.alias.map_or(String::new(), |alias| format!(" (also `{alias}`)"));
-        let effect = if row.flags.effect == Effect::Full { "" } else { " *No effect yet.*" };
+        let effect = match row.flags.effect {
+            Effect::Full => "",
+            Effect::NotYet(_) => " *No effect yet.*",
+            Effect::Never(_) => " *No effect.*",
+        };
         let words =
             if row.words.is_empty() { String::new() } else { format!(" One of: {}.", row.words.join(", ")) };
         let doc = row.doc.trim();
@@ -126,7 +136,11 @@ fn example<T: Keys>(text: &mut String, header: &str, defaults: &T, active: Activ
         let doc = row.doc.trim();
         let words =
             if row.words.is_empty() { String::new() } else { format!(" One of: {}.", row.words.join(", ")) };
-        let effect = if row.flags.effect == Effect::Full { "" } else { " No effect yet." };
+        let effect = match row.flags.effect {
+            Effect::Full => "",
+            Effect::NotYet(_) => " No effect yet.",
+            Effect::Never(_) => " No effect.",
+        };
         let _ = writeln!(text, "# {doc}{words}{effect}");
         let default = (row.get)(defaults).map(|value| literal(&value, row.shape));
         let set = active.iter().find(|(key, _)| *key == row.name).map(|(_, value)| *value);

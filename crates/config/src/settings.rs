@@ -19,9 +19,9 @@ use crate::table::{LIVE, START};
 const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
                           FROM pg_authid WHERE rolname=$1 AND rolcanlogin";
 
-const DNS: &str = "names are resolved by the system; no cache of our own yet";
+const DNS: &str =
+    "names are looked up by the system's resolver, which reads its own files and tells no zone's serial";
 const TLS: &str = "TLS is not there yet";
-const SYSLOG: &str = "syslog is not there yet";
 /// Why `state_tracking` does nothing yet, wherever it is said.
 pub(crate) const STATE_TRACKING: &str = "session state is not replayed yet";
 const NOT_APPLIED: &str = "not applied yet";
@@ -51,9 +51,9 @@ keys! {
     /// Permission bits of the Unix socket.
     unix_socket_mode: u32 as Mode = 0o777, START;
     /// Group that owns the Unix socket.
-    unix_socket_group: Option<String> as Name = None, START.not_yet(NOT_APPLIED);
+    unix_socket_group: Option<String> as Name = None, START;
     /// User that the process becomes after the start.
-    user: Option<String> as Name = None, START.null().not_yet(NOT_APPLIED);
+    user: Option<String> as Name = None, START.null();
     /// Pooling mode where neither user nor database has its own.
     pool_mode: PoolMode as OneOf<PoolMode> = PoolMode::Session, LIVE;
     /// Most clients at one time.
@@ -85,11 +85,11 @@ keys! {
     /// Refuse the simple query protocol.
     disable_pqexec: bool as Flag = false, START;
     /// Append the client's address to its application_name.
-    application_name_add_host: bool as Flag = false, LIVE.not_yet(NOT_APPLIED);
+    application_name_add_host: bool as Flag = false, LIVE;
     /// The file that RELOAD reads.
     conffile: Option<PathBuf> as File = None, LIVE.null();
     /// Name of the service (Windows).
-    job_name: String as Text = "pgbouncer".to_owned(), START.alias("service_name").not_yet("there is no Windows service");
+    job_name: String as Text = "pgbouncer".to_owned(), START.alias("service_name").never("there is no Windows service");
     /// How often averages are made and the statistics line is logged.
     stats_period: Duration as Seconds = seconds(60), LIVE;
     /// Prepared statements kept on a server in transaction and statement pooling; 0: not tracked.
@@ -117,11 +117,11 @@ keys! {
 
     ["Logging"]
     /// Log to syslog.
-    syslog: bool as Flag = false, LIVE.not_yet(SYSLOG);
+    syslog: bool as Flag = false, LIVE;
     /// Name in syslog.
-    syslog_ident: String as Text = "pgbouncer".to_owned(), LIVE.not_yet(SYSLOG);
+    syslog_ident: String as Text = "pgbouncer".to_owned(), LIVE;
     /// Facility in syslog.
-    syslog_facility: SyslogFacility as OneOf<SyslogFacility> = SyslogFacility::Daemon, LIVE.not_yet(SYSLOG);
+    syslog_facility: SyslogFacility as OneOf<SyslogFacility> = SyslogFacility::Daemon, LIVE;
     /// Log successful logins.
     log_connections: bool as Flag = true, LIVE;
     /// Log disconnections with their reason.
@@ -129,7 +129,7 @@ keys! {
     /// Log the errors that the pooler itself sends to clients.
     log_pooler_errors: bool as Flag = true, LIVE;
     /// Log the statistics line every `stats_period`.
-    log_stats: bool as Flag = true, LIVE.not_yet("there is no statistics line yet");
+    log_stats: bool as Flag = true, LIVE;
     /// How much more is logged, 0 to 3.
     verbose: u32 as Count = 0, LIVE;
 
@@ -149,7 +149,7 @@ keys! {
     /// Query of that check; `<empty>` is an empty query, an empty text no check.
     server_check_query: Option<String> as CheckQuery = Some(String::new()), LIVE;
     /// Close servers that must go at the end of the transaction even in session pooling.
-    server_fast_close: bool as Flag = false, LIVE.not_yet(NOT_APPLIED);
+    server_fast_close: bool as Flag = false, LIVE;
     /// A server older than this is closed when unused; 0: used once.
     server_lifetime: Duration as Seconds = seconds(3600), LIVE;
     /// A server idle for longer is closed; 0: never.
@@ -161,21 +161,21 @@ keys! {
     /// Longest time for a client's login.
     client_login_timeout: Duration as Seconds = seconds(60), LIVE;
     /// An automatic database (of `*`) unused for longer is forgotten.
-    autodb_idle_timeout: Duration as Seconds = seconds(3600), LIVE.not_yet(NOT_APPLIED);
+    autodb_idle_timeout: Duration as Seconds = seconds(3600), LIVE;
     /// A pool without clients and servers for longer is forgotten; 0: never.
-    pool_idle_timeout: Duration as Seconds = Duration::ZERO, LIVE.not_yet(NOT_APPLIED);
+    pool_idle_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// Longest life of a DNS answer.
-    dns_max_ttl: Duration as Seconds = seconds(15), LIVE.not_yet(DNS);
+    dns_max_ttl: Duration as Seconds = seconds(15), LIVE;
     /// Life of a DNS failure.
-    dns_nxdomain_ttl: Duration as Seconds = seconds(15), LIVE.not_yet(DNS);
+    dns_nxdomain_ttl: Duration as Seconds = seconds(15), LIVE;
     /// How often a zone's serial is looked at; 0: never.
-    dns_zone_check_period: Duration as Seconds = Duration::ZERO, LIVE.not_yet(DNS);
+    dns_zone_check_period: Duration as Seconds = Duration::ZERO, LIVE.never(DNS);
     /// resolv.conf for look-ups; unset: the system's.
-    resolv_conf: Option<PathBuf> as File = None, START.not_yet(DNS);
+    resolv_conf: Option<PathBuf> as File = None, START.never(DNS);
     /// A waiting client gets a NOTICE after this; 0: never.
-    query_wait_notify: Duration as Seconds = seconds(5), LIVE.not_yet(NOT_APPLIED);
+    query_wait_notify: Duration as Seconds = seconds(5), LIVE;
     /// NOTICE for every login.
-    login_notify_message: String as Text = String::new(), LIVE.not_yet(NOT_APPLIED);
+    login_notify_message: String as Text = String::new(), LIVE;
 
     ["Dangerous timeouts"]
     /// A query that runs for longer ends with its client; 0: never.
@@ -231,17 +231,17 @@ keys! {
 
     ["Low level"]
     /// Size of a buffer, in bytes.
-    pkt_buf: u32 as Count<1> = 4096, START.not_yet("buffers have sizes of their own");
+    pkt_buf: u32 as Count<1> = 4096, START.never("buffers have sizes of their own, and a message of any size passes");
     /// Largest packet let through, in bytes.
     max_packet_size: u32 as Count<1> = i32::MAX.unsigned_abs(), LIVE;
     /// How many buffers of one connection are handled before the others have their turn; 0: no limit.
-    sbuf_loopcnt: u32 as Count = 5, LIVE.not_yet("the runtime shares out turns by itself");
+    sbuf_loopcnt: u32 as Count = 5, LIVE.never("the runtime shares out turns by itself");
     /// Let several processes listen on one port.
     so_reuseport: bool as Flag = false, START;
     /// Accept a connection only once it has sent something (Linux); 0: at once.
-    tcp_defer_accept: u32 as Count = 1, LIVE.not_yet(NOT_APPLIED);
+    tcp_defer_accept: u32 as Count = 1, LIVE;
     /// Kernel socket buffer in bytes; 0: the system's.
-    tcp_socket_buffer: u32 as Count = 0, LIVE.not_yet(NOT_APPLIED);
+    tcp_socket_buffer: u32 as Count = 0, LIVE;
     /// TCP keepalive.
     tcp_keepalive: bool as Flag = true, LIVE;
     /// Lost keepalives until the connection is dead; 0: the system's.

@@ -13,6 +13,8 @@ pub enum Effect {
     Full,
     /// It is read and checked and has no effect yet, or not the whole one; the note says what is missing.
     NotYet(&'static str),
+    /// It is read and checked and never has an effect; the note says why (docs/pgbouncer.md).
+    Never(&'static str),
 }
 
 /// What a row says beside name, kind and sentence.
@@ -40,6 +42,11 @@ impl Flags {
     /// Without its whole effect yet.
     pub(crate) const fn not_yet(self, note: &'static str) -> Self {
         Self { effect: Effect::NotYet(note), ..self }
+    }
+
+    /// Accepted for PgBouncer's sake only.
+    pub(crate) const fn never(self, note: &'static str) -> Self {
+        Self { effect: Effect::Never(note), ..self }
     }
 
     /// Howdah's own key.

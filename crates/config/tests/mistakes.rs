@@ -345,14 +345,14 @@ fn a_file_that_includes_itself_ends() {
 fn a_report_says_what_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("good.ini");
-    std::fs::write(&file, "[databases]\na =\n* =\n[pgbouncer]\nsyslog = 1\n").unwrap();
+    std::fs::write(&file, "[databases]\na =\n* =\n[pgbouncer]\nsbuf_loopcnt = 1\n").unwrap();
     let report = check(&file);
     let name = file.display();
     assert!(report.usable);
     assert_eq!(
         report.text,
         format!(
-            "{name}:5:1: note: syslog has no effect yet: syslog is not there yet\n\
+            "{name}:5:1: note: sbuf_loopcnt has no effect: the runtime shares out turns by itself\n\
              {name}: good: 2 databases, 0 clusters, 0 users\n"
         )
     );

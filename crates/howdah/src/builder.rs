@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use howdah_classifier::Classifier;
-use howdah_config::Config;
+use howdah_config::{Config, Settings};
 use howdah_controller::Clock;
 use howdah_session::{Registry, Shared, Tracked};
 
@@ -13,8 +13,8 @@ use crate::cluster;
 use crate::directory::missing_cluster;
 use crate::error::StartError;
 use crate::handle::Handle;
-use crate::listener::Listeners;
-use crate::pooler::{Parts, Pooler};
+use crate::listener::{Inherited, Listeners};
+use crate::pooler::{OnSettings, Parts, Pooler};
 use crate::tls::Tls;
 
 /// The way to a running pooler.
@@ -24,7 +24,13 @@ pub struct Howdah;
 impl Howdah {
     /// Begins with an empty configuration, which listens on a Unix socket in `/tmp` only.
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), config_file: None, listen: true }
+        Builder {
+            config: Config::default(),
+            config_file: None,
+            listen: true,
+            inherited: Inherited::default(),
+            on_settings: OnSettings::default(),
+        }
     }
 }
 
@@ -34,6 +40,8 @@ pub struct Builder {
     config: Config,
     config_file: Option<PathBuf>,
     listen: bool,
+    inherited: Inherited,
+    on_settings: OnSettings,
 }
 
 impl Builder {
@@ -58,6 +66,21 @@ impl Builder {
         self
     }
 
+    /// Listens on these sockets instead of the settings' own.
+    #[must_use]
+    pub fn inherited(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
+        self
+    }
+
+    /// Is told of the settings when RELOAD or SET has changed them, before anything else sees the new ones: for the
+    /// log, say. It must not block.
+    #[must_use]
+    pub fn on_settings(mut self, tell: impl Fn(&Settings) + Send + Sync + 'static) -> Self {
+        self.on_settings = OnSettings(Some(Box::new(tell)));
+        self
+    }
+
     /// Starts the pooler on the present tokio runtime.
     ///
     /// # Errors
@@ -75,7 +98,11 @@ impl Builder {
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;
         // The sockets first: if one is taken, nothing else has begun.
-        let listeners = if self.listen { Listeners::open(&settings).await? } else { Listeners::default() };
+        let listeners = match self.listen {
+            false => Listeners::default(),
+            true if self.inherited.is_empty() => Listeners::open(&settings).await?,
+            true => Listeners::inherit(self.inherited, &settings)?,
+        };
         let http = crate::console::http::open(&settings).await?;
         let clock = Clock::new();
         let clusters: BTreeMap<_, _> = self
@@ -97,6 +124,7 @@ impl Builder {
             clusters,
             session,
             process_secret,
+            on_settings: self.on_settings,
         };
         let pooler = Pooler::new(parts);
         let addresses = listeners.addresses();

@@ -63,8 +63,12 @@ pub(crate) async fn cancel(pooler: &Pooler, pid: u32, key: &[u8]) {
         tracing::warn!("{} cancel request of {} dropped: {why}", server.log_name(), client.log_name());
         return;
     }
-    let sent =
-        howdah_backend::cancel(&server.address, (server.pid, &server.key), &options, CANCEL_TIMEOUT).await;
+    // The very machine that the server is on: its name may stand for several.
+    let address = server.peer.map_or_else(
+        || server.address.clone(),
+        |peer| howdah_backend::Address::Tcp { host: peer.ip().to_string(), port: peer.port() },
+    );
+    let sent = howdah_backend::cancel(&address, (server.pid, &server.key), &options, CANCEL_TIMEOUT).await;
     if let Err(error) = sent {
         tracing::warn!("{} cancel request failed: {error}", server.log_name());
     }
@@ -132,6 +136,7 @@ fn observer(pooler: &Pooler, server: &ServerInfo) -> Option<ConnectSpec> {
     let cluster = config.clusters.get(&entry.cluster.as_ref()?.name)?;
     (cluster.failover == Failover::Manage).then(|| ConnectSpec {
         address: server.address.clone(),
+        resolved: server.peer,
         user: cluster.user.clone().unwrap_or_else(|| "postgres".to_owned()),
         credential: match &cluster.password {
             Some(password) => Credential::Password(password.expose().into()),

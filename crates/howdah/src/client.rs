@@ -57,4 +57,6 @@ pub(crate) struct Client {
     began: Time,
     /// It has a part of a message only, and the rest is lost: nothing may be put behind it.
     cut_short: bool,
+    /// Its login is over: what is said to it now does not disturb that.
+    is_greeted: bool,
 }

@@ -33,6 +33,7 @@ pub(crate) fn tcp_options(settings: &Settings) -> TcpOptions {
         keepalive_interval: settings.tcp_keepintvl,
         keepalive_count: settings.tcp_keepcnt,
         user_timeout: settings.tcp_user_timeout,
+        buffer: settings.tcp_socket_buffer as usize,
     }
 }
 
@@ -63,6 +64,26 @@ fn startup_parameters(database: &Database) -> Vec<(String, String)> {
     named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
 }
 
+/// The lines about a login that has failed (PGBOUNCER_BEHAVIOUR.md sections 7, 9 and 15).
+fn log_failure(name: &str, error: &ConnectError, age: Duration) {
+    let reason = match error {
+        ConnectError::NoSuchHost { host } => {
+            tracing::warn!("DNS lookup failed: {host}");
+            "server DNS lookup failed"
+        }
+        ConnectError::Unreachable(_) | ConnectError::Closed => {
+            tracing::warn!("{name} {error}");
+            "connect failed"
+        }
+        ConnectError::Timeout => "connect timeout",
+        _ => {
+            tracing::warn!("{name} {error}");
+            "login failed"
+        }
+    };
+    tracing::info!("{name} closing because: {reason} (age={}s)", age.as_secs());
+}
+
 impl Pooler {
     /// Performs `Effect::Connect`: one attempt, and its result into the account.
     pub(crate) async fn log_in(self: &Arc<Self>, key: PoolKey, login: LoginId) {
@@ -72,13 +93,31 @@ impl Pooler {
                 account.login_failed(now, login, Arc::new(failure), FailureKind::Refused);
             });
         };
-        let spec = self.connect_spec(&entry, &key);
+        let mut spec = self.connect_spec(&entry, &key);
         let id = self.next_id();
         self.roll.begin(login.server(), id, &spec.address);
-        match self.connect(&entry, &spec).await {
+        let begun = std::time::Instant::now();
+        let connected = match self.resolve(&mut spec).await {
+            Ok(()) => self.connect(&entry, &spec).await,
+            Err(error) => Err(error),
+        };
+        match connected {
             Ok((server, guards)) => self.logged_in(&entry, (&key, login, id), &spec, (server, guards)),
-            Err(error) => self.login_refused(&entry, &key, login, &error),
+            Err(error) => {
+                let name = format!("S-0x{id:x}: {}/{}@{}", key.entry, key.user, spec.address);
+                log_failure(&name, &error, begun.elapsed());
+                self.login_refused(&entry, &key, login, &error);
+            }
         }
+    }
+
+    /// Looks the host's name up.
+    async fn resolve(&self, spec: &mut ConnectSpec) -> Result<(), ConnectError> {
+        let Address::Tcp { host, port } = &spec.address else { return Ok(()) };
+        let config = self.config.load_full();
+        let found = self.dns.address(host, *port, &config.settings, self.clock.now()).await;
+        spec.resolved = Some(found.map_err(|_| ConnectError::NoSuchHost { host: host.clone() })?);
+        Ok(())
     }
 
     /// Connects; where Howdah promotes, it is seen what sessions of this user begin with.
@@ -137,6 +176,7 @@ impl Pooler {
             .unwrap_or_else(|| credential(&database, self.kept_secret(&config, entry, &key.user), None));
         ConnectSpec {
             address: self.address(entry, key),
+            resolved: None,
             user: key.user.to_string(),
             credential,
             database: database.dbname.clone().unwrap_or_else(|| entry.name.to_string()),
@@ -191,7 +231,6 @@ impl Pooler {
     }
 
     fn login_refused(self: &Arc<Self>, entry: &Entry, key: &PoolKey, login: LoginId, error: &ConnectError) {
-        tracing::warn!("{}/{}: {error}", key.entry, key.user);
         if let ConnectError::Auth(howdah_protocol::auth::AuthError::WrongPasswordType { detail }) = error {
             tracing::error!("{}/{}: {detail}", key.entry, key.user);
         }

@@ -37,11 +37,13 @@ pub(crate) struct Averages {
     /// When the last samples were taken.
     sampled: u64,
     by_entry: HashMap<Arc<str>, Averager>,
+    /// When the last samples were taken, and all entries' counters then, for the line in the log.
+    logged: (u64, rows::Totals),
 }
 
 impl Averages {
     pub(crate) fn new(period: Duration) -> Self {
-        Self { period, before: 0, sampled: 0, by_entry: HashMap::new() }
+        Self { period, before: 0, sampled: 0, by_entry: HashMap::new(), logged: (0, rows::Totals::default()) }
     }
 
     pub(crate) fn set_period(&mut self, period: Duration) {
@@ -66,6 +68,29 @@ impl Averages {
     fn of(&self, entry: &str, now: u64, totals: &rows::Totals) -> rows::Averages {
         let averager = self.by_entry.get(entry).copied();
         averager.unwrap_or_else(|| Self::fresh(self.before, self.sampled)).averages(now, totals)
+    }
+
+    /// What there was a second, and how long each took, since the last time that this was called; PgBouncer's text.
+    fn line(&mut self, now: u64, totals: rows::Totals) -> String {
+        let (since, before) = std::mem::replace(&mut self.logged, (now, totals));
+        let mut over_the_time = Averager::new(since);
+        over_the_time.tick(since, before);
+        over_the_time.tick(now, totals);
+        let a = over_the_time.averages(now, &totals);
+        format!(
+            "stats: {} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} binds/s, in {} B/s, out {} B/s, \
+             xact {} us, query {} us, wait {} us",
+            a.xact_count,
+            a.query_count,
+            a.client_parse_count,
+            a.server_parse_count,
+            a.bind_count,
+            a.received,
+            a.sent,
+            a.xact_time,
+            a.query_time,
+            a.wait_time
+        )
     }
 
     /// Takes the samples of all entries; those of entries that are not there any more are forgotten.

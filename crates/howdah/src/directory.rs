@@ -42,6 +42,9 @@ impl Pooler {
     /// Puts a configuration into force; a sentence for everything of it that needs a restart.
     pub(crate) fn apply(self: &Arc<Self>, config: Config) -> Vec<String> {
         let config = Arc::new(config);
+        if let Some(tell) = &self.on_settings.0 {
+            tell(&config.settings);
+        }
         self.config.store(Arc::clone(&config));
         self.secrets.forget();
         self.averages.lock().set_period(config.settings.stats_period);
@@ -63,6 +66,10 @@ impl Pooler {
         }
         let kept = self.apply_clusters(&config);
         self.apply_users(&config);
+        self.dns.retain(|name| {
+            let mut entries = config.databases.values().chain(&config.autodb);
+            entries.any(|entry| entry.host.iter().any(|host| host == name)) || !config.clusters.is_empty()
+        });
         self.start_minimum(&config);
         self.generation.fetch_add(1, Ordering::Release);
         kept
@@ -103,7 +110,7 @@ impl Pooler {
         }
     }
 
-    fn remove_entry(self: &Arc<Self>, entry: &Entry) {
+    pub(crate) fn remove_entry(self: &Arc<Self>, entry: &Entry) {
         self.entries.lock().remove(&*entry.name);
         self.found.forget_entry(&entry.name);
         self.close_clients(Some(&entry.name), REMOVED);

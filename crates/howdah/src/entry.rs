@@ -104,6 +104,11 @@ impl Entry {
         self.welcome.lock().insert(Arc::clone(user), parameters.into());
     }
 
+    /// The pool of this user is gone: the next client of its waits for a server's word again.
+    pub(crate) fn forget_welcome(&self, user: &str) {
+        self.welcome.lock().remove(user);
+    }
+
     /// What clients of this server user are greeted with, once a server has logged in.
     pub(crate) fn welcome(&self, user: &str) -> Option<Welcome> {
         self.welcome.lock().get(user).cloned()

@@ -16,6 +16,12 @@ pub enum StartError {
     /// Another process owns the Unix socket (PgBouncer's text).
     #[error("unix socket is in use, cannot continue")]
     UnixSocketInUse,
+    /// None of the addresses can be listened on (PgBouncer's text).
+    #[error("nowhere to listen on")]
+    Nowhere,
+    /// `unix_socket_group` is no group (PgBouncer's text).
+    #[error("could not find group '{0}'")]
+    NoGroup(String),
     /// A database entry names a cluster that there is not.
     #[error("database {database}: there is no cluster {cluster}")]
     NoCluster {

@@ -94,6 +94,18 @@ impl Handle {
         crate::console::resume(&self.pooler, None).map_err(|error| error.to_string())
     }
 
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.pooler.stage() > Stage::Running
+    }
+
+    /// Whether SUSPEND is in force.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.pooler.suspended.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// No new clients; ends when the last one has left (SIGTERM, SHUTDOWN WAIT_FOR_CLIENTS).
     pub fn stop_after_clients(&self) {
         self.pooler.enter(Stage::WaitForClients);

@@ -21,6 +21,7 @@ mod cluster;
 mod connect;
 mod console;
 mod directory;
+mod dns;
 mod entry;
 mod error;
 mod found;
@@ -36,11 +37,19 @@ mod secrets;
 mod server;
 mod stats;
 mod tls;
+mod unix;
+mod unused;
+
+#[cfg(test)]
+mod dns_tests;
+#[cfg(test)]
+mod unused_tests;
 
 pub use builder::{Builder, Howdah};
 pub use cluster::{examine, setup_sql};
 pub use error::StartError;
 pub use handle::{Handle, Pipe, PipeError};
+pub use listener::Inherited;
 
 pub use howdah_config as config;
 pub use howdah_controller::{Diagnosis, Finding, Verdict};

@@ -1,8 +1,6 @@
-//! Where clients come in: TCP and Unix sockets, and the pipes of [`crate::Handle::connect`].
+//! Where clients come in: TCP and Unix sockets. [`crate::Handle::connect`] has pipes beside them.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,36 +13,105 @@ use crate::client::stream::ClientStream;
 use crate::connect::tcp_options;
 use crate::error::StartError;
 use crate::pooler::{Pooler, Stage};
+use crate::unix::UnixSocket;
 
 /// After a failed accept (out of descriptors, say) the listener rests for so long (time).
 const REST: Duration = Duration::from_millis(100);
+
+/// How long a connection that says nothing is kept from us with `tcp_defer_accept` (time); as PgBouncer's.
+const DEFER: Duration = Duration::from_secs(45);
+
+/// Sockets that somebody else has opened: systemd's socket activation. With any of them the addresses and the
+/// directory of the settings are not opened.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// Listening TCP sockets.
+    pub tcp: Vec<std::net::TcpListener>,
+    /// Listening Unix sockets.
+    pub unix: Vec<std::os::unix::net::UnixListener>,
+}
+
+impl Inherited {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
+    }
+}
 
 /// The sockets that are listened on.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     tcp: Vec<TcpListener>,
-    unix: Option<(UnixListener, PathBuf)>,
+    unix: Vec<UnixSocket>,
 }
 
 impl Listeners {
-    /// Opens what the settings name.
+    /// Opens what the settings name. As with PgBouncer an address that cannot be had is left out, with a warning.
     ///
     /// # Errors
-    /// An address is taken or not ours.
+    /// None of them can be had; another process has the Unix socket.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, StartError> {
         let mut listeners = Self::default();
         for host in settings.listen_addr.iter() {
-            let host = if host == "*" { "0.0.0.0" } else { host };
-            let named = format!("{host}:{}", settings.listen_port);
-            let failed = |error| StartError::Listen { address: named.clone(), error };
-            for address in tokio::net::lookup_host((host, settings.listen_port)).await.map_err(failed)? {
-                listeners.tcp.push(open_tcp(address, settings).map_err(failed)?);
+            let hosts: &[&str] = if host == "*" { &["0.0.0.0", "::"] } else { &[host] };
+            for host in hosts {
+                listeners.open_host(host, settings).await;
             }
         }
         if !settings.unix_socket_dir.is_empty() {
-            listeners.unix = Some(open_unix(settings)?);
+            listeners.unix.extend(UnixSocket::open(settings)?);
         }
-        Ok(listeners)
+        listeners.announced()
+    }
+
+    /// Takes over what is open already.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub(crate) fn inherit(inherited: Inherited, settings: &Settings) -> Result<Self, StartError> {
+        let failed = |error| StartError::Listen { address: "a socket that was passed".to_owned(), error };
+        let mut listeners = Self::default();
+        for listener in inherited.tcp {
+            defer(&listener, settings);
+            listener.set_nonblocking(true).map_err(failed)?;
+            listeners.tcp.push(TcpListener::from_std(listener).map_err(failed)?);
+        }
+        for listener in inherited.unix {
+            listener.set_nonblocking(true).map_err(failed)?;
+            let listener = UnixListener::from_std(listener).map_err(failed)?;
+            listeners.unix.push(UnixSocket::inherited(listener));
+        }
+        listeners.announced()
+    }
+
+    /// The lines that scripts wait for.
+    fn announced(self) -> Result<Self, StartError> {
+        if self.tcp.is_empty() && self.unix.is_empty() {
+            return Err(StartError::Nowhere);
+        }
+        for address in self.addresses() {
+            tracing::info!("listening on {address}");
+        }
+        for socket in &self.unix {
+            tracing::info!("listening on {socket}");
+        }
+        Ok(self)
+    }
+
+    async fn open_host(&mut self, host: &str, settings: &Settings) {
+        let port = settings.listen_port;
+        match tokio::net::lookup_host((host, port)).await {
+            Err(error) => tracing::warn!("cannot listen on {host}:{port}: {error}"),
+            Ok(addresses) => {
+                for address in addresses {
+                    match open_tcp(address, settings) {
+                        Ok(listener) => self.tcp.push(listener),
+                        Err(error) => tracing::warn!("cannot listen on {address}: {error}"),
+                    }
+                }
+            }
+        }
     }
 
     /// The TCP addresses that are listened on.
@@ -58,8 +125,8 @@ impl Listeners {
         for listener in self.tcp {
             tokio::spawn(accept_tcp(Arc::clone(pooler), listener));
         }
-        if let Some((listener, path)) = self.unix {
-            tokio::spawn(accept_unix(Arc::clone(pooler), listener, path));
+        for socket in self.unix {
+            tokio::spawn(accept_unix(Arc::clone(pooler), socket));
         }
     }
 }
@@ -76,28 +143,26 @@ fn open_tcp(address: SocketAddr, settings: &Settings) -> std::io::Result<TcpList
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(settings.listen_backlog).unwrap_or(i32::MAX))?;
+    defer(&socket, settings);
     TcpListener::from_std(socket.into())
 }
 
-fn open_unix(settings: &Settings) -> Result<(UnixListener, PathBuf), StartError> {
-    let path = Path::new(&settings.unix_socket_dir).join(format!(".s.PGSQL.{}", settings.listen_port));
-    if path.exists() {
-        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-            return Err(StartError::UnixSocketInUse);
-        }
-        // Left over from a process that is gone; if it cannot be removed, bind says why.
-        let _ = std::fs::remove_file(&path);
+/// `tcp_defer_accept`: a connection is seen when it has said something. A system that cannot goes on without it.
+fn defer(socket: &impl std::os::fd::AsFd, settings: &Settings) {
+    let time = if settings.tcp_defer_accept == 0 { Duration::ZERO } else { DEFER };
+    if let Err(error) = howdah_uring::defer_accept(socket, time) {
+        tracing::debug!("tcp_defer_accept cannot be set: {error}");
     }
-    let failed = |error| StartError::Listen { address: path.display().to_string(), error };
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    let mode = std::fs::Permissions::from_mode(settings.unix_socket_mode);
-    std::fs::set_permissions(&path, mode).map_err(failed)?;
-    Ok((listener, path))
 }
 
 async fn accept_tcp(pooler: Arc<Pooler>, listener: TcpListener) {
     let mut stage = pooler.stage.subscribe();
+    let mut generation = 0;
     loop {
+        let now = pooler.generation.load(std::sync::atomic::Ordering::Relaxed);
+        if std::mem::replace(&mut generation, now) != now {
+            defer(&listener, &pooler.config.load().settings);
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             begun = stage.wait_for(|stage| *stage > Stage::Running) => {
@@ -115,11 +180,11 @@ async fn accept_tcp(pooler: Arc<Pooler>, listener: TcpListener) {
     }
 }
 
-async fn accept_unix(pooler: Arc<Pooler>, listener: UnixListener, path: PathBuf) {
+async fn accept_unix(pooler: Arc<Pooler>, socket: UnixSocket) {
     let mut stage = pooler.stage.subscribe();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket.listener.accept() => accepted,
             stopped = stage.wait_for(|stage| *stage == Stage::Stopping) => {
                 drop(stopped);
                 break;
@@ -132,8 +197,7 @@ async fn accept_unix(pooler: Arc<Pooler>, listener: UnixListener, path: PathBuf)
             Err(error) => rest(&error).await,
         }
     }
-    // Another process may have put its own there by now, or somebody removed it: nothing to do about either.
-    let _ = std::fs::remove_file(path);
+    socket.remove();
 }
 
 async fn rest(error: &std::io::Error) {

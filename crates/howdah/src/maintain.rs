@@ -41,6 +41,7 @@ impl Pooler {
         self.drop_disturbed();
         self.close_stale();
         self.give_up_held();
+        self.forget_unused();
         let config = self.config.load_full();
         if has_timeouts(&config) {
             let now = self.clock.now();

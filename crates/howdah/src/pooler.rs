@@ -36,6 +36,19 @@ pub(crate) enum Stage {
     Stopping,
 }
 
+/// What is told of changed settings.
+type TellSettings = Box<dyn Fn(&howdah_config::Settings) + Send + Sync>;
+
+/// Who is told of changed settings.
+#[derive(Default)]
+pub(crate) struct OnSettings(pub(crate) Option<TellSettings>);
+
+impl std::fmt::Debug for OnSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnSettings").field("set", &self.0.is_some()).finish()
+    }
+}
+
 /// An entry and a server user.
 pub(crate) type Login = (Arc<str>, Arc<str>);
 
@@ -88,6 +101,10 @@ pub(crate) struct Pooler {
     pub(crate) paused: std::sync::atomic::AtomicBool,
     /// SUSPEND is in force.
     pub(crate) suspended: std::sync::atomic::AtomicBool,
+    /// Since when pools and entries are without clients and servers.
+    pub(crate) unused: Mutex<crate::unused::Unused>,
+    pub(crate) on_settings: OnSettings,
+    pub(crate) dns: crate::dns::Dns,
 }
 
 /// What a pooler is made of.
@@ -99,6 +116,7 @@ pub(crate) struct Parts {
     pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
     pub(crate) session: Shared,
     pub(crate) process_secret: [u8; 32],
+    pub(crate) on_settings: OnSettings,
 }
 
 impl Pooler {
@@ -136,6 +154,9 @@ impl Pooler {
             averages: Mutex::new(crate::console::Averages::new(stats_period)),
             paused: std::sync::atomic::AtomicBool::new(false),
             suspended: std::sync::atomic::AtomicBool::new(false),
+            unused: Mutex::default(),
+            on_settings: parts.on_settings,
+            dns: crate::dns::Dns::default(),
         });
         // Nothing runs yet that could keep what it had.
         drop(pooler.apply(parts.config));

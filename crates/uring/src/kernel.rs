@@ -4,8 +4,9 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use rustix::event::EventfdFlags;
@@ -231,4 +232,25 @@ impl Drop for Kernel {
         // once: what it may still read is left where it is.
         unsafe { ManuallyDrop::drop(&mut self.ring) };
     }
+}
+
+/// Lets a listening TCP socket tell of a connection only once that has sent something, or after `time` (in whole
+/// seconds; zero: at once). Linux's TCP_DEFER_ACCEPT.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn defer_accept(socket: &impl AsFd, time: Duration) -> io::Result<()> {
+    let seconds = libc::c_int::try_from(time.as_secs()).unwrap_or(libc::c_int::MAX);
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value outlives the call, and its size is its own.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

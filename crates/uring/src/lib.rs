@@ -22,4 +22,5 @@ mod socket;
 mod tests;
 
 pub use driver::{Guard, attach, install, turn};
+pub use kernel::defer_accept;
 pub use socket::Socket;

@@ -158,7 +158,7 @@ async fn broken_bodies_end_their_client_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_before_the_startup_packet() {
     let pg = postgres().await;
-    let bouncer = Bouncer::on(&pg, "client_login_timeout = 1").await;
+    let bouncer = Bouncer::on(&pg, "client_login_timeout = 1\ntcp_defer_accept = 0").await;
     let cases: [&[u8]; 7] = [
         b"GET / HTTP/1.1\r\nHost: db\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -547,7 +547,7 @@ async fn random_bytes_break_nothing() {
 async fn limits_of_clients_are_said_and_given_back() {
     let pg = postgres().await;
     let databases = format!("postgres = {}", entry(&pg, "max_db_client_connections=2"));
-    let settings = "max_client_conn = 5\nmax_user_client_connections = 3";
+    let settings = "max_client_conn = 5\nmax_user_client_connections = 3\ntcp_defer_accept = 0";
     let bouncer =
         Bouncer::with(&format!("{databases}\nother = {}", entry(&pg, "dbname=postgres")), settings).await;
     for _ in 0..3 {

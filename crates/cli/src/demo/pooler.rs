@@ -75,7 +75,8 @@ impl Pooler {
             let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             Broken::new(format!("the demo's own settings are wrong: {}", lines.join("; ")))
         })?;
-        crate::logs::start(&loaded.config.settings, false, 0)
+        crate::logs::Logs::start(&loaded.config.settings, false, 0)
+            .map(drop)
             .map_err(|error| Broken::new(format!("the log cannot be opened: {error}")))?;
         let started = Howdah::builder().config(loaded.config).config_file(&file).start().await;
         let handle = started.map_err(|error| Broken::new(error.to_string()))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use howdah_failover::Report;
 use howdah_pool::PoolId;
+use howdah_protocol::write;
 use howdah_session::{Chosen, Moment, NoNode, Plan, choose};
 use howdah_topology::{NodeId, Time};
 
@@ -16,11 +17,15 @@ use super::Client;
 use super::doubt::Reign;
 use super::end::End;
 use super::info::{Order, Phase};
+use super::stream::flush;
 use crate::pooler::Stage;
 use crate::pools::{Leased, WaitError};
 
 /// While a client waits for a server it may send so much more (bytes).
 const SEND_AHEAD: usize = 64 * 1024;
+
+/// What a client in a queue is told after `query_wait_notify` (PgBouncer's text).
+const QUEUED: &str = "No server connection available in postgres backend, client being queued";
 
 /// How long a wait for another topology is at most before it is looked at anew; a lease may end without one.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -240,7 +245,7 @@ impl Client {
             let Some(place) = place else { return Ok(None) };
             let pooler = Arc::clone(&self.pooler);
             let since = self.asked;
-            match self.meanwhile(pooler.checkout(place.pool, since)).await? {
+            match self.queued(pooler.checkout(place.pool, since)).await? {
                 Ok(lease) => return Ok(Some((place, lease))),
                 Err(WaitError::ChooseAgain) => {}
                 Err(WaitError::Removed) if self.pooler.entry(&self.entry.name).is_some() => {
@@ -310,12 +315,36 @@ impl Client {
         self.input = input[done..].to_vec();
     }
 
+    /// Waits in a queue, which the client is told of when it has waited for `query_wait_notify`, once a wait.
+    async fn queued<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
+        let notify = self.pooler.config.load().settings.query_wait_notify;
+        let left = notify.saturating_sub(self.pooler.clock.now().since(self.asked));
+        if notify.is_zero() || left.is_zero() || !self.is_greeted {
+            return self.meanwhile(what).await;
+        }
+        let mut what = std::pin::pin!(what);
+        if let Ok(done) = self.meanwhile(tokio::time::timeout(left, &mut what)).await? {
+            return Ok(done);
+        }
+        write::notice_response(&mut self.output, &write::Report::notice(QUEUED));
+        self.meanwhile(what).await
+    }
+
     /// Waits for `what`, and at the same time for the client to leave and for orders.
     pub(super) async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
         let watch = poll_fn(|cx| {
             loop {
                 if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
                     return Poll::Ready(End::refused(reason));
+                }
+                if !self.output.is_empty() {
+                    let stream = &mut self.stream;
+                    match flush(&mut self.output, |bytes| stream.poll_write(cx, bytes)) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => return Poll::Ready(End::UnexpectedEof),
+                        // The socket wakes us when it takes more; what the client says waits as long.
+                        Poll::Pending => return Poll::Pending,
+                    }
                 }
                 if self.input.len() > SEND_AHEAD {
                     return Poll::Pending;

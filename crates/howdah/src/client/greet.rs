@@ -41,8 +41,7 @@ impl Newcomer {
         }
         let database = entry.database();
         let managed = config.managed(&database).is_some();
-        let (mut vars, level) =
-            client_vars((&config, managed), &pooler.session.tracked, &asked).map_err(Some)?;
+        let (mut vars, level) = self.vars((&config, managed), &asked).map_err(Some)?;
         let user: Arc<str> = pooler.users.share(asked.user.as_str().into());
         let server_user: Arc<str> = database
             .user
@@ -77,6 +76,7 @@ impl Newcomer {
             asked: pooler.clock.now(),
             began: pooler.clock.now(),
             cut_short: false,
+            is_greeted: false,
             entry,
             pooler,
         };
@@ -87,6 +87,19 @@ impl Newcomer {
                 Err(None)
             }
         }
+    }
+
+    /// As [`client_vars`], with where the client comes from in its `application_name` if the settings want that.
+    fn vars(&self, config: (&Config, bool), asked: &Asked) -> Result<(Vars, Option<Level>), End> {
+        let tracked = &self.pooler.session.tracked;
+        let (mut vars, level) = client_vars(config, tracked, asked)?;
+        if config.0.settings.application_name_add_host
+            && let Some(position) = tracked.position(b"application_name")
+        {
+            let name = self.info.name_with_host(vars.get(position).unwrap_or_default());
+            vars.set(position, &name);
+        }
+        Ok((vars, level))
     }
 }
 
@@ -125,7 +138,12 @@ impl Client {
                 .map_err(|error| End::refused(error.to_string()))?;
         }
         self.info.write_cancel_key(out).map_err(|error| End::refused(error.to_string()))?;
+        let message = &self.pooler.config.load().settings.login_notify_message;
+        if !message.is_empty() {
+            write::notice_response(out, &write::Report::notice(message));
+        }
         write::ready_for_query(out, TransactionStatus::Idle);
+        self.is_greeted = true;
         self.entry.counters.logins.add(1);
         self.info.enter(Phase::Idle, self.pooler.clock.now());
         let name =

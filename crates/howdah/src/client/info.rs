@@ -130,9 +130,26 @@ impl ClientInfo {
         let (database, user) = (named(database, "(nodb)"), named(user, "(nouser)"));
         match self.peer {
             Peer::Tcp { peer, .. } => format!("C-0x{:x}: {database}/{user}@{peer}", self.id),
-            Peer::Unix { pid, .. } => format!("C-0x{:x}: {database}/{user}@unix({pid})", self.id),
+            Peer::Unix { pid, port, .. } => {
+                format!("C-0x{:x}: {database}/{user}@unix({pid}):{port}", self.id)
+            }
             Peer::Pipe => format!("C-0x{:x}: {database}/{user}@pipe", self.id),
         }
+    }
+
+    /// `application_name` as servers see it with `application_name_add_host`: where the client comes from stands behind
+    /// its own name, or behind `app`.
+    pub(crate) fn name_with_host(&self, name: &[u8]) -> Vec<u8> {
+        let host = match self.peer {
+            Peer::Tcp { peer, .. } => peer.to_string(),
+            Peer::Unix { pid, port, .. } => {
+                format!("unix({pid}@{}):{port}", rustix::system::uname().nodename().to_string_lossy())
+            }
+            Peer::Pipe => "pipe".to_owned(),
+        };
+        let mut whole = if name.is_empty() { b"app".to_vec() } else { name.to_vec() };
+        whole.extend_from_slice(format!(" - {host}").as_bytes());
+        whole
     }
 
     /// The client is in this phase from now on.

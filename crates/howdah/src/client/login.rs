@@ -42,7 +42,8 @@ pub(crate) struct Asked {
 
 /// Serves a new connection to its end. `vouched`: the program itself has said which database and user it is.
 pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: Option<(String, String)>) {
-    let Ok(peer) = stream.peer() else { return };
+    let port = pooler.config.load().settings.listen_port;
+    let Ok(peer) = stream.peer(port) else { return };
     let Ok(stream) = stream.over_ring() else { return };
     let mut cancel_key = [0_u8; 8];
     if getrandom::fill(&mut cancel_key).is_err() {

@@ -60,10 +60,11 @@ pub(crate) enum Peer {
         peer: SocketAddr,
         local: SocketAddr,
     },
-    /// A Unix socket; the peer's process and user.
+    /// A Unix socket; the peer's process and user, and the port in the socket's name.
     Unix {
         pid: i32,
         uid: u32,
+        port: u16,
     },
     /// This process.
     Pipe,
@@ -107,16 +108,17 @@ impl ClientStream {
     }
 
     /// Who is at the other end.
-    pub(crate) fn peer(&self) -> io::Result<Peer> {
+    pub(crate) fn peer(&self, listen_port: u16) -> io::Result<Peer> {
         Ok(match self {
             Self::Tcp(stream) => Peer::Tcp { peer: stream.peer_addr()?, local: stream.local_addr()? },
             Self::Unix(stream) => {
                 let credentials = stream.peer_cred()?;
-                Peer::Unix { pid: credentials.pid().unwrap_or(0), uid: credentials.uid() }
+                let pid = credentials.pid().unwrap_or(0);
+                Peer::Unix { pid, uid: credentials.uid(), port: listen_port }
             }
             Self::Ring(socket) => Peer::Tcp { peer: socket.peer_addr()?, local: socket.local_addr()? },
             Self::Pipe(_) => Peer::Pipe,
-            Self::Tls(tls) => tls.raw.peer()?,
+            Self::Tls(tls) => tls.raw.peer(listen_port)?,
         })
     }
 }

@@ -42,8 +42,7 @@ fn aimed_at(address: &Address) -> Ends {
 /// Clients in the order of their numbers.
 pub(super) fn clients(pooler: &Arc<Pooler>) -> Vec<ClientRow> {
     let moments = Moments::of(pooler);
-    let port = pooler.config.load().settings.listen_port;
-    pooler.clients.all().iter().map(|client| client_row(client, &moments, port)).collect()
+    pooler.clients.all().iter().map(|client| client_row(client, &moments)).collect()
 }
 
 fn client_state(phase: Phase) -> ClientState {
@@ -55,12 +54,12 @@ fn client_state(phase: Phase) -> ClientState {
     }
 }
 
-fn client_row(client: &ClientInfo, moments: &Moments, listen_port: u16) -> ClientRow {
+fn client_row(client: &ClientInfo, moments: &Moments) -> ClientRow {
     let (database, user) = client.who.lock().clone();
     let (phase, since) = client.phase();
     let ((addr, port, local_addr, local_port), remote_pid) = match client.peer {
         Peer::Tcp { peer, local } => (ends(peer, local), 0),
-        Peer::Unix { pid, .. } => (unix_ends(listen_port), u32::try_from(pid).unwrap_or(0)),
+        Peer::Unix { pid, port, .. } => (unix_ends(port), u32::try_from(pid).unwrap_or(0)),
         Peer::Pipe => (("pipe".to_owned(), 0, "pipe".to_owned(), 0), std::process::id()),
     };
     let asks = matches!(phase, Phase::Waiting | Phase::Query);

@@ -77,11 +77,11 @@ impl howdah_admin::Pooler for Operator {
         process::memory(&self.pooler)
     }
 
-    /// Names are looked up by the system at each connect, and nothing is kept.
     fn dns_hosts(&self) -> Vec<DnsHostRow> {
-        Vec::new()
+        process::dns_hosts(&self.pooler)
     }
 
+    /// The system's resolver tells nothing of zones.
     fn dns_zones(&self) -> Vec<DnsZoneRow> {
         Vec::new()
     }

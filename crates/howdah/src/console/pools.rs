@@ -87,9 +87,16 @@ fn pool_of(pooler: &Pooler, client: &ClientInfo) -> Option<Login> {
     if client.console.load(Ordering::Relaxed) {
         return Some((CONSOLE_DATABASE.into(), CONSOLE_DATABASE.into()));
     }
-    let (database, user) = client.who.lock().clone();
-    let forced = pooler.entry(&database).and_then(|entry| entry.database().user.clone());
-    Some((database, forced.map_or(user, Into::into)))
+    Some(pooler.login_of(client))
+}
+
+impl Pooler {
+    /// The entry that a client has asked for, and the user that its servers have.
+    pub(crate) fn login_of(&self, client: &ClientInfo) -> Login {
+        let (database, user) = client.who.lock().clone();
+        let forced = self.entry(&database).and_then(|entry| entry.database().user.clone());
+        (database, forced.map_or(user, Into::into))
+    }
 }
 
 fn row_of(pooler: &Pooler, config: &Config, (entry, user): &Login) -> PoolRow {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use howdah_admin::rows::{ConfigRow, ListCounts, MemRow, PauseState, PoolerState, RouteRow};
+use howdah_admin::rows::{ConfigRow, DnsHostRow, ListCounts, MemRow, PauseState, PoolerState, RouteRow};
 
 use super::directory::user_names;
 use super::moments::count;
@@ -25,7 +25,22 @@ pub(super) fn state(pooler: &Pooler) -> PoolerState {
     PoolerState { pause, shutting_down: stage > Stage::Running, paused_databases: count(paused) }
 }
 
-/// Nothing is kept for reuse, and no name is looked up by the process itself: those figures are 0.
+/// Names of servers, as far as they were looked up; PgBouncer shows the addresses with port 0.
+pub(super) fn dns_hosts(pooler: &Pooler) -> Vec<DnsHostRow> {
+    let hosts = pooler.dns.hosts(&pooler.config.load().settings, pooler.clock.now());
+    let row = |host: crate::dns::Host| DnsHostRow {
+        hostname: host.name,
+        ttl: host.left.as_secs(),
+        addrs: host
+            .addresses
+            .iter()
+            .map(|address| std::net::SocketAddr::new(*address, 0).to_string())
+            .collect(),
+    };
+    hosts.into_iter().map(row).collect()
+}
+
+/// Nothing is kept for reuse, and no look-up waits for another: those figures are 0.
 pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
     let clients = pooler.clients.all();
     let logging_in = clients.iter().filter(|client| client.phase().0 == Phase::Login).count();
@@ -40,6 +55,7 @@ pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
         used_clients: count(clients.len()),
         login_clients: count(logging_in),
         used_servers: count(pooler.account(|account, now| account.servers(now).count())),
+        dns_names: count(dns_hosts(pooler).len()),
         ..ListCounts::default()
     }
 }

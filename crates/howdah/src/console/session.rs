@@ -54,7 +54,12 @@ pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), En
     let config = pooler.config.load_full();
     let access = access(&config, &asked.user, client).ok_or_else(|| End::refused("not allowed"))?;
     client.info.console.store(true, Ordering::Relaxed);
-    *client.info.application_name.lock() = asked.startup.get(b"application_name").unwrap_or_default().into();
+    let name = asked.startup.get(b"application_name").unwrap_or_default();
+    *client.info.application_name.lock() = if config.settings.application_name_add_host {
+        client.info.name_with_host(name).into()
+    } else {
+        name.into()
+    };
     client.info.enter(Phase::Idle, pooler.clock.now());
     let operator = super::operator(&pooler);
     let mut out = Vec::new();

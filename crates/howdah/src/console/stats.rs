@@ -69,6 +69,13 @@ impl Pooler {
             return;
         }
         let counted = counted(self);
-        self.averages.lock().sample(now, counted);
+        let all = counted.iter().fold(Totals::default(), |all, (_, totals)| all.plus(totals));
+        let mut averages = self.averages.lock();
+        averages.sample(now, counted);
+        let line = averages.line(now, all);
+        drop(averages);
+        if self.config.load().settings.log_stats {
+            tracing::info!("{line}");
+        }
     }
 }
