@@ -25,7 +25,6 @@ pub fn settings_markdown() -> String {
     not_yet::<Peer>(&mut text, "peers: ");
     not_yet::<Cluster>(&mut text, "clusters: ");
     not_yet::<ClusterNode>(&mut text, "nodes: ");
-    text.push_str("- `auth_type`: ldap and pam are not there yet\n");
     text.push_str("\n## Read and checked, without effect for a reason\n\n");
     for row in Settings::KEYS {
         if let Effect::Never(note) = row.flags.effect {

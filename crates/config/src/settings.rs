@@ -113,7 +113,7 @@ keys! {
     /// Database that `auth_query` runs in; unset: the client's own.
     auth_dbname: Option<String> as Name = None, LIVE.null();
     /// Options of `auth_type = ldap`.
-    auth_ldap_options: Option<String> as Name = None, LIVE.null().not_yet("LDAP is not there yet");
+    auth_ldap_options: Option<String> as Name = None, LIVE.null();
 
     ["Logging"]
     /// Log to syslog.

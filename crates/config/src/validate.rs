@@ -55,9 +55,11 @@ fn settings<'a>(config: &Config, place: impl Fn(&str) -> &'a Place, findings: &m
     if settings.auth_type == AuthType::Hba && settings.auth_hba_file.is_none() {
         findings.warning(place("auth_type"), "auth_type = hba without an auth_hba_file lets nobody in");
     }
-    if matches!(settings.auth_type, AuthType::Ldap | AuthType::Pam) {
-        let sentence = format!("auth_type = {} is not there yet", settings.auth_type);
-        findings.note(place("auth_type"), sentence);
+    if let Some(Err(sentence)) = settings.auth_ldap_options.as_deref().map(howdah_hba::Ldap::parse) {
+        findings.error(place("auth_ldap_options"), format!("auth_ldap_options: {sentence}"));
+    }
+    if settings.auth_type == AuthType::Ldap && settings.auth_ldap_options.is_none() {
+        findings.error(place("auth_type"), "auth_type = ldap needs auth_ldap_options");
     }
     if let Some(listen) = &settings.http_listen
         && !listen

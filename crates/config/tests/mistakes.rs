@@ -286,7 +286,7 @@ fn what_has_no_effect_yet_is_a_note_only_where_it_would_change_something() {
         ini("[pgbouncer]\nclient_tls_dheparams = legacy"),
         "f.ini:2:1: note: client_tls_dheparams has no effect yet: there is no DHE key exchange, only ECDHE"
     );
-    assert_eq!(ini("[pgbouncer]\nauth_type = ldap"), "f.ini:2:13: note: auth_type = ldap is not there yet");
+    assert_eq!(ini("[pgbouncer]\nauth_type = pam"), "");
     assert_eq!(
         ini(
             "[clusters]\nm = user=u nodes=a consistency=monotonic\n[databases]\nd = cluster=m state_tracking=off"

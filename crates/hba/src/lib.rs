@@ -3,15 +3,17 @@
 //!
 //! Pure: texts come in, and what an `@file` holds is brought by the caller. A line that cannot be read is told and left
 //! out, as PgBouncer does; nothing that matches means that the login is rejected. Read `rules.rs` (the lines, and which of
-//! them decides), then `parse.rs`, `token.rs`, `address.rs`, `ident.rs`.
+//! them decides), then `parse.rs`, `token.rs`, `address.rs`, `ident.rs`, `ldap.rs`.
 
 mod address;
 mod ident;
+mod ldap;
 mod parse;
 mod rules;
 mod token;
 
 pub use ident::IdentMaps;
+pub use ldap::{BindPassword, Find, Ldap, LdapScope, LdapSearch};
 pub use parse::parse;
 pub use rules::{Asked, Login, Method, Rule, Rules, Transport};
 
@@ -28,6 +30,8 @@ pub struct Warning {
 
 #[cfg(test)]
 mod ident_tests;
+#[cfg(test)]
+mod ldap_tests;
 #[cfg(test)]
 mod parse_tests;
 #[cfg(test)]

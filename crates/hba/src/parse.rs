@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use crate::Warning;
 use crate::address::Network;
+use crate::ldap::Ldap;
 use crate::rules::{Connection, Method, Names, Rule, Rules};
-use crate::token::{Token, tokens};
+use crate::token::{Token, placed, tokens};
 
 /// Brings the text of an `@file`, or why it cannot.
 type Bring<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
@@ -38,22 +39,42 @@ pub fn parse(text: &str, bring: &mut Bring<'_>) -> (Rules, Vec<Warning>) {
 }
 
 /// The words of a line that have not been read yet.
-struct Words {
-    tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
+struct Words<'a> {
+    line: &'a str,
+    /// Where the last word that was read ends.
+    at: usize,
+    tokens: std::iter::Peekable<std::vec::IntoIter<(Token, usize)>>,
 }
 
-impl Words {
+impl<'a> Words<'a> {
+    fn next(&mut self) -> Option<Token> {
+        let (token, end) = self.tokens.next()?;
+        self.at = end;
+        Some(token)
+    }
+
     fn bare(&mut self) -> Option<String> {
-        match self.tokens.next() {
+        match self.next() {
             Some(Token::Bare(word)) => Some(word),
             _ => None,
         }
     }
+
+    fn comma(&mut self) -> bool {
+        let is_next = matches!(self.tokens.peek(), Some((Token::Comma, _)));
+        is_next && self.next().is_some()
+    }
+
+    /// What has not been read, as it is written, up to the line's comment.
+    fn rest(&self) -> &'a str {
+        let end = self.tokens.clone().last().map_or(self.at, |(_, end)| end);
+        &self.line[self.at..end]
+    }
 }
 
 fn read_line(line: &str, number: u32, bring: &mut Bring<'_>) -> Result<Option<Rule>, Mistake> {
-    let tokens = tokens(line).map_err(|()| Some("a quote is not closed".to_owned()))?;
-    let mut words = Words { tokens: tokens.into_iter().peekable() };
+    let tokens = placed(line).map_err(|()| Some("a quote is not closed".to_owned()))?;
+    let mut words = Words { line, at: 0, tokens: tokens.into_iter().peekable() };
     if words.tokens.peek().is_none() {
         return Ok(None);
     }
@@ -70,8 +91,10 @@ fn read_line(line: &str, number: u32, bring: &mut Bring<'_>) -> Result<Option<Ru
         Connection::Local => Network::All,
         _ => network(&mut words)?,
     };
-    let method = method(words.bare().unwrap_or_default().as_str())?;
-    let (method, map) = options(method, &mut words)?;
+    let (method, map) = match words.bare().unwrap_or_default().as_str() {
+        "ldap" => (Method::Ldap(Ldap::parse(words.rest()).map_err(Some)?), None),
+        word => options(method(word)?, &mut words)?,
+    };
     Ok(Some(Rule { line: number, method, map, connection, databases, users, network }))
 }
 
@@ -83,10 +106,10 @@ enum Kind {
 }
 
 /// A list: names with commas between them, and maybe spaces around those.
-fn names(words: &mut Words, kind: Kind, bring: &mut Bring<'_>) -> Result<Names, Mistake> {
+fn names(words: &mut Words<'_>, kind: Kind, bring: &mut Bring<'_>) -> Result<Names, Mistake> {
     let mut names = Names::default();
     loop {
-        match words.tokens.next() {
+        match words.next() {
             Some(Token::Quoted(name)) => names.names.push(name),
             Some(Token::Bare(word)) => match word.strip_prefix('@') {
                 Some(file) => from_file(file, kind, &mut names, bring)?,
@@ -94,7 +117,7 @@ fn names(words: &mut Words, kind: Kind, bring: &mut Bring<'_>) -> Result<Names, 
             },
             Some(Token::Comma) | None => return Err(None),
         }
-        if words.tokens.next_if_eq(&Token::Comma).is_none() {
+        if !words.comma() {
             return Ok(names);
         }
     }
@@ -128,7 +151,7 @@ fn from_file(file: &str, kind: Kind, names: &mut Names, bring: &mut Bring<'_>) -
     Ok(())
 }
 
-fn network(words: &mut Words) -> Result<Network, Mistake> {
+fn network(words: &mut Words<'_>) -> Result<Network, Mistake> {
     let address = words.bare().ok_or(None)?;
     if address == "all" {
         return Ok(Network::All);
@@ -156,17 +179,13 @@ fn method(word: &str) -> Result<Method, Mistake> {
         "peer" => Method::Peer,
         "cert" => Method::Cert,
         "scram-sha-256" => Method::Scram,
-        "ldap" => Method::Ldap(String::new()),
         other => return Err(Some(format!("unsupported method: buf={other}"))),
     })
 }
 
-/// What stands behind the method: the options of `ldap` as they are, `map=` of `cert` and `peer`, else nothing.
-fn options(method: Method, words: &mut Words) -> Result<(Method, Option<String>), Mistake> {
-    if matches!(method, Method::Ldap(_)) {
-        return Ok((Method::Ldap(joined(words)), None));
-    }
-    let rest: Vec<Token> = words.tokens.by_ref().collect();
+/// What stands behind the method: `map=` of `cert` and `peer`, else nothing.
+fn options(method: Method, words: &mut Words<'_>) -> Result<(Method, Option<String>), Mistake> {
+    let rest: Vec<Token> = words.tokens.by_ref().map(|(token, _)| token).collect();
     let takes_map = matches!(method, Method::Cert | Method::Peer);
     match rest.as_slice() {
         [] => Ok((method, None)),
@@ -181,25 +200,4 @@ fn options(method: Method, words: &mut Words) -> Result<(Method, Option<String>)
         }
         _ => Err(Some("unsupported parameters".to_owned())),
     }
-}
-
-/// The rest of the line as one text, in which every option is `name=value` or `"name"="value"` again.
-fn joined(words: &mut Words) -> String {
-    let mut text = String::new();
-    for token in words.tokens.by_ref() {
-        let glued = text.ends_with('=') || matches!(&token, Token::Bare(word) if word.starts_with('='));
-        if !text.is_empty() && !glued && token != Token::Comma && !text.ends_with(',') {
-            text.push(' ');
-        }
-        match token {
-            Token::Comma => text.push(','),
-            Token::Bare(word) => text.push_str(&word),
-            Token::Quoted(word) => {
-                text.push('"');
-                text.push_str(&word.replace('"', "\"\""));
-                text.push('"');
-            }
-        }
-    }
-    text
 }

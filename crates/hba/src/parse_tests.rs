@@ -1,6 +1,6 @@
 //! What can be read of an HBA file and what cannot; the sentences were seen on Debian's pgbouncer 1.18.
 
-use crate::{Method, Rules, Warning, parse};
+use crate::{Ldap, Method, Rules, Warning, parse};
 
 fn read(text: &str) -> (Rules, Vec<Warning>) {
     parse(text, &mut |file| Err(format!("no {file} here")))
@@ -34,6 +34,8 @@ fn lines_that_cannot_be_read_are_told_and_left_out() {
         ("host p0 bob 127.0.0.1 md5", "failed to parse mask: md5"),
         ("host p0 bob 127.0.0.1 ffff:: md5", "failed to parse mask: ffff::"),
         ("host p0 bob 127.0.0.1/32 ldapp", "unsupported method: buf=ldapp"),
+        ("host p0 bob all ldap", "LDAP authentication needs ldapserver or ldapurl"),
+        ("host p0 bob all ldap ldapserver=a ldapcolour=b", "unrecognized LDAP option: ldapcolour"),
         ("host p0 bob 127.0.0.1/32 any", "unsupported method: buf=any"),
         ("host p0 bob 127.0.0.1/32 pam", "unsupported method: buf=pam"),
         ("local p0 bob 127.0.0.1/32 peer", "unsupported method: buf=127.0.0.1/32"),
@@ -81,12 +83,15 @@ fn methods_maps_and_options() {
         (Method::Ldap(options), None) => options,
         other => panic!("{other:?}"),
     };
-    assert_eq!(ldap(""), "");
-    assert_eq!(ldap("ldapserver=a ldapport=3 # so"), "ldapserver=a ldapport=3");
-    let written = "ldapserver=a ldapprefix=\"cn=\" ldapsuffix=\", dc=a \"\"b\"\", dc=c\"";
-    assert_eq!(ldap(written), written);
-    assert_eq!(ldap("\"ldapserver\"=\"a b\""), "\"ldapserver\"=\"a b\"");
-    assert_eq!(ldap("ldapsuffix=,dc=a"), "ldapsuffix=,dc=a");
+    for written in [
+        "ldapserver=a ldapport=3 ldapprefix=\"cn=\" ldapsuffix=\", dc=a \"\"b\"\", dc=c\"",
+        "\"ldapserver\"=\"a b\" ldapsuffix=\"x\"",
+        "ldapserver=a ldapsuffix=,dc=a,dc=b",
+        "ldapprefix=uid= ldapserver=a ldapsuffix=,dc=a",
+        "\"ldapsuffix=\"\" x\" ldapserver=a",
+    ] {
+        assert_eq!(ldap(&format!("{written} # so")), Ldap::parse(written).unwrap());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::address::Network;
+use crate::ldap::Ldap;
 
 /// How a client must prove itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub enum Method {
     Cert,
     /// By SCRAM-SHA-256.
     Scram,
-    /// By an LDAP server; the options as they are written.
-    Ldap(String),
+    /// By an LDAP server.
+    Ldap(Ldap),
 }
 
 /// One line.

@@ -23,29 +23,30 @@ impl Token {
 
 /// The words of a line up to its comment; `Err` when a quote is not closed.
 pub(crate) fn tokens(line: &str) -> Result<Vec<Token>, ()> {
+    Ok(placed(line)?.into_iter().map(|(token, _)| token).collect())
+}
+
+/// The same, each word with where it ends (bytes of the line).
+pub(crate) fn placed(line: &str) -> Result<Vec<(Token, usize)>, ()> {
     let mut found = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {
-        rest = match first {
+        let (token, after) = match first {
             '#' => break,
-            ',' => {
-                found.push(Token::Comma);
-                &rest[1..]
-            }
+            ',' => (Token::Comma, &rest[1..]),
             '"' => {
                 let (word, after) = quoted(&rest[1..]).ok_or(())?;
-                found.push(Token::Quoted(word));
-                after
+                (Token::Quoted(word), after)
             }
             _ => {
                 let end = rest
                     .find(|c: char| c.is_whitespace() || matches!(c, ',' | '#' | '"'))
                     .unwrap_or(rest.len());
-                found.push(Token::Bare(rest[..end].to_owned()));
-                &rest[end..]
+                (Token::Bare(rest[..end].to_owned()), &rest[end..])
             }
-        }
-        .trim_start();
+        };
+        found.push((token, line.len() - after.len()));
+        rest = after.trim_start();
     }
     Ok(found)
 }

@@ -94,6 +94,9 @@ impl Builder {
                 cluster: cluster.to_owned(),
             });
         }
+        if let Some(sentence) = crate::pam::is_missing(&self.config) {
+            return Err(StartError::NotBuilt(sentence));
+        }
         let tls = Tls::build_logged(&settings).map_err(|_| StartError::Tls)?;
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;

@@ -33,6 +33,9 @@ pub enum StartError {
     /// The TLS settings cannot be used; the log says why (PgBouncer's text).
     #[error("TLS setup failed")]
     Tls,
+    /// The settings want something that this build does not have.
+    #[error("{0}")]
+    NotBuilt(&'static str),
     /// The system has no randomness to give.
     #[error("no randomness from the system: {0}")]
     Random(String),

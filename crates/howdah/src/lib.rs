@@ -29,6 +29,7 @@ mod handle;
 mod intern;
 mod listener;
 mod maintain;
+mod pam;
 mod pooler;
 mod pools;
 mod registry;

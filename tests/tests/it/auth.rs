@@ -136,3 +136,73 @@ async fn a_storm_of_logins_ends_without_an_error() {
     let attempts = pg.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice'").await.unwrap();
     assert!(attempts.parse::<u32>().unwrap() <= 20, "{attempts} servers");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_is_the_forced_user() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let databases = format!(
+        "postgres = {}\nforced = {}",
+        entry(&pg, ""),
+        entry(&pg, "dbname=postgres user=alice password=secret")
+    );
+    let (front, _dir) = bouncer(&databases, "any", "\"root\" \"x\"\n").await;
+    let at = |dbname: &str| format!("{} password=x", front.conninfo("whoever", dbname));
+    let client = connect(&at("forced")).await.unwrap();
+    let row = client.query_one("SELECT current_user::text", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "alice");
+    let clients = front.show("SHOW CLIENTS").await;
+    assert!(clients.iter().any(|row| row["user"] == "alice" && row["database"] == "forced"), "{clients:?}");
+    for dbname in ["postgres", "nowhere"] {
+        let error = connect(&at(dbname)).await.unwrap_err();
+        assert_eq!(sentence(&error), "bouncer config error", "{dbname}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proof_comes_before_the_database() {
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    for (auth_type, refusal) in [
+        ("plain", "password authentication failed"),
+        ("md5", "password authentication failed"),
+        ("scram-sha-256", "SASL authentication failed"),
+    ] {
+        let (front, _dir) = bouncer(&databases, auth_type, "\"alice\" \"secret\"\n\"empty\" \"\"\n").await;
+        let login = |user: &'static str, password: &'static str, dbname: &'static str| {
+            let conninfo = format!("{} password={password}", front.conninfo(user, dbname));
+            async move { sentence(&connect(&conninfo).await.unwrap_err()) }
+        };
+        assert_eq!(login("alice", "wrong", "nowhere").await, refusal, "{auth_type}");
+        assert_eq!(login("alice", "secret", "nowhere").await, "no such database: nowhere", "{auth_type}");
+        for user in ["unheard", "empty"] {
+            assert_eq!(login(user, "x", "postgres").await, refusal, "{auth_type}: {user}");
+            assert_eq!(login(user, "x", "nowhere").await, refusal, "{auth_type}: {user}");
+        }
+        front.show("DISABLE postgres").await;
+        assert_eq!(login("alice", "wrong", "postgres").await, refusal, "{auth_type}");
+        assert_eq!(login("alice", "secret", "postgres").await, "database \"postgres\" is disabled");
+        let names: Vec<String> =
+            front.show("SHOW USERS").await.into_iter().map(|row| row["name"].clone()).collect();
+        assert!(!names.contains(&"unheard".to_owned()), "{names:?}");
+    }
+    let (front, _dir) = bouncer(&databases, "trust", "\"alice\" \"secret\"\n").await;
+    let login = |user: &'static str, dbname: &'static str| {
+        let conninfo = front.conninfo(user, dbname);
+        async move { sentence(&connect(&conninfo).await.unwrap_err()) }
+    };
+    assert_eq!(login("alice", "nowhere").await, "no such database: nowhere");
+    assert_eq!(login("unheard", "nowhere").await, "\"trust\" authentication failed");
+    assert_eq!(login("unheard", "postgres").await, "\"trust\" authentication failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_password_serves_the_server_too() {
+    let longest = "q".repeat(65_530);
+    let options = Options::default().hba_line("host all alice 127.0.0.1/32 password").user("alice", &longest);
+    let pg = Postgres::single(options).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let (front, _dir) = bouncer(&databases, "plain", &format!("\"alice\" \"{longest}\"\n")).await;
+    assert_eq!(who(&front, "alice", &longest).await.as_deref(), Ok("alice"));
+    let refusal = who(&front, "alice", &format!("{longest}q")).await.unwrap_err();
+    assert_eq!(refusal, "password authentication failed");
+}

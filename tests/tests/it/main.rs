@@ -13,6 +13,7 @@ mod copy;
 mod drivers;
 mod hba;
 mod hostile;
+mod ldap;
 mod notices;
 mod parameters;
 mod patroni;

@@ -60,6 +60,7 @@ const BELOW_FACADE: &[&str] = &[
     "topology",
     "pool",
     "hba",
+    "ldap",
     "session",
     "failover",
     "backend",
@@ -72,7 +73,7 @@ const BELOW_FACADE: &[&str] = &[
 
 /// The list of edges. Levels 0 to 4 are the product; `testkit` makes real clusters for tests and for `howdah demo`,
 /// and 5 is what only developers run.
-pub(crate) const EDGES: [Package; 22] = [
+pub(crate) const EDGES: [Package; 23] = [
     package("crates/protocol", 0, &[], &[]),
     package("crates/classifier", 0, &[], &[]),
     package("crates/topology", 0, &[], &[]),
@@ -83,6 +84,7 @@ pub(crate) const EDGES: [Package; 22] = [
     package("crates/tls", 0, &[], &[]),
     package("crates/session", 1, &["protocol", "classifier", "topology"], &[]),
     package("crates/failover", 1, &["topology"], &[]),
+    package("crates/ldap", 1, &["hba", "tls"], &[]),
     package("crates/backend", 2, &["protocol", "uring", "tls"], &["testkit"]),
     package("crates/config", 2, &["hba"], &[]),
     package("crates/controller", 2, &["failover", "topology", "tls"], &["testkit"]),

@@ -197,7 +197,7 @@ impl Newcomer {
     }
 
     /// Waits for `what`, and at the same time for the client to leave and for orders.
-    async fn while_waiting<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
+    pub(super) async fn while_waiting<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
         let gone = poll_fn(|cx| self.poll_gone(cx, SEND_AHEAD));
         match select(Box::pin(what), gone).await {
             Either::Left((done, _)) => Ok(done),

@@ -1,14 +1,17 @@
 //! Who the client is: what is known of the user, by which method it has to prove itself, and the exchange
 //! (PGBOUNCER_BEHAVIOUR.md section 5). A user who is not known is asked for proof like any other.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use howdah_config::{AuthType, CONSOLE_DATABASE, Config, Secret as Stored};
 use howdah_hba as hba;
-use howdah_protocol::auth::{AuthError, ClientLogin, Method, Progress, Proved, Secret};
+use howdah_protocol::auth::{AuthError, ClientLogin, Method, Password, Progress, Proved, Secret};
 use howdah_protocol::frame::{self, Direction, Limits, Step};
 use howdah_protocol::startup::Replication;
+use howdah_protocol::{read, write};
 
 use super::end::End;
 use super::login::{Asked, Newcomer};
@@ -17,6 +20,9 @@ use crate::entry::Entry;
 
 /// The longest message of a client that is not logged in yet (bytes): a password of 65,530 fits.
 const LOGIN_FRAME_MAX: usize = 128 * 1024;
+
+/// How long an LDAP server may take, where `client_login_timeout` is off (time).
+const OUTSIDE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a login has brought to light.
 #[derive(Debug, Default)]
@@ -45,8 +51,10 @@ enum Way<'a> {
     Peer(Option<&'a str>),
     /// By its TLS certificate, through this ident map.
     Cert(Option<&'a str>),
-    /// By something that there is not.
-    Unsupported(&'static str),
+    /// By a password that an LDAP server knows.
+    Ldap(Cow<'a, hba::Ldap>),
+    /// By a password that the system knows.
+    Pam,
 }
 
 impl Newcomer {
@@ -66,15 +74,20 @@ impl Newcomer {
         if config.settings.auth_type == AuthType::Any {
             return self.anybody(asked, entry.as_deref());
         }
+        // These know their users themselves.
+        match self.way(&config, asked) {
+            Ok(Way::Ldap(options)) => return self.by_ldap(&config, &options, &asked.user).await,
+            Ok(Way::Pam) => return self.by_pam(&asked.user).await,
+            _ => {}
+        }
         let known = self.look_up(&config, asked, entry).await?;
         match self.way(&config, asked)? {
+            // Under another name, which `auth_query` gave.
+            Way::Ldap(options) => self.by_ldap(&config, &options, &asked.user).await,
             Way::Exchange(method) => self.prove(&config, (method, &asked.user), known).await,
             Way::Peer(map) => self.peer(&config, (&asked.user, map), known).await,
             Way::Cert(map) => self.certificate(&config, (&asked.user, map), known),
-            Way::Unsupported(what) => {
-                tracing::error!("{} {what} is not supported", self.info.log_name());
-                Err(End::refused("bouncer config error"))
-            }
+            Way::Pam => self.by_pam(&asked.user).await,
         }
     }
 
@@ -87,8 +100,8 @@ impl Newcomer {
             AuthType::ScramSha256 => Way::Exchange(Method::Scram),
             AuthType::Cert => Way::Cert(None),
             AuthType::Hba => return self.by_rule(config, asked),
-            AuthType::Ldap => Way::Unsupported("auth_type ldap"),
-            AuthType::Pam => Way::Unsupported("auth_type pam"),
+            AuthType::Ldap => Way::Ldap(self.ldap_options(config)?),
+            AuthType::Pam => Way::Pam,
         };
         Ok(way)
     }
@@ -115,7 +128,7 @@ impl Newcomer {
             hba::Method::Scram => Way::Exchange(Method::Scram),
             hba::Method::Peer => Way::Peer(rule.map.as_deref()),
             hba::Method::Cert => Way::Cert(rule.map.as_deref()),
-            hba::Method::Ldap(_) => Way::Unsupported("hba method ldap"),
+            hba::Method::Ldap(options) => Way::Ldap(Cow::Borrowed(options)),
         };
         Ok(way)
     }
@@ -257,6 +270,60 @@ impl Newcomer {
             let body = self.password_message().await?;
             progress = login.message(&body, &mut out).map_err(|error| self.failed(error))?;
         }
+    }
+
+    /// `auth_ldap_options`, which SET may have changed.
+    fn ldap_options<'a>(&self, config: &Config) -> Result<Cow<'a, hba::Ldap>, End> {
+        let options = config.settings.auth_ldap_options.as_deref().unwrap_or_default();
+        hba::Ldap::parse(options).map(Cow::Owned).map_err(|sentence| {
+            tracing::error!("{} auth_ldap_options: {sentence}", self.info.log_name());
+            End::refused("bouncer config error")
+        })
+    }
+
+    /// By a password that an LDAP server knows; it serves for the server, too.
+    async fn by_ldap(&mut self, config: &Config, options: &hba::Ldap, user: &str) -> Result<Identity, End> {
+        let refused = || End::refused("LDAP authentication failed");
+        let password = self.cleartext_password().await?;
+        let text = std::str::from_utf8(password.as_bytes()).map_err(|_| refused())?;
+        let limit = config.settings.client_login_timeout;
+        // The client's own limit comes first, where there is one.
+        let limit = if limit.is_zero() { OUTSIDE_TIMEOUT } else { limit.saturating_mul(2) };
+        match self.while_waiting(howdah_ldap::log_in(options, user, text, limit)).await? {
+            Ok(()) => {
+                Ok(Identity { proved: Proved { password: Some(password), scram_keys: None }, found: None })
+            }
+            Err(error) => {
+                tracing::warn!("{} LDAP authentication failed: {error}", self.info.log_name());
+                Err(refused())
+            }
+        }
+    }
+
+    /// By a password that the system knows; it serves for the server, too.
+    async fn by_pam(&mut self, user: &str) -> Result<Identity, End> {
+        let refused = || End::refused("PAM authentication failed");
+        let password = self.cleartext_password().await?;
+        let text = std::str::from_utf8(password.as_bytes()).map_err(|_| refused())?.to_owned();
+        match self.while_waiting(crate::pam::log_in(user.to_owned(), text)).await? {
+            Ok(()) => {
+                Ok(Identity { proved: Proved { password: Some(password), scram_keys: None }, found: None })
+            }
+            Err(why) => {
+                tracing::warn!("{} {why}", self.info.log_name());
+                Err(refused())
+            }
+        }
+    }
+
+    /// Asks for the password as it is.
+    async fn cleartext_password(&mut self) -> Result<Password, End> {
+        let mut out = Vec::new();
+        write::authentication_cleartext_password(&mut out);
+        self.send(&out).await?;
+        let body = self.password_message().await?;
+        let password = read::password(&body).map_err(|error| End::refused(error.to_string()))?;
+        Ok(password.into())
     }
 
     /// The log learns more of a failure than the client does.

@@ -170,6 +170,9 @@ impl Pooler {
         if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
             return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));
         }
+        if let Some(sentence) = crate::pam::is_missing(&loaded.config) {
+            return Err(sentence.to_owned());
+        }
         for warning in loaded.notes.iter().filter(|note| note.severity <= Severity::Warning) {
             tracing::warn!("{warning}");
         }

@@ -119,6 +119,10 @@ pub(super) fn set(pooler: &Arc<Pooler>, key: &str, value: &str) -> Result<SetEff
         tracing::error!("{error}");
         ActionError::SetFailed
     })?;
+    if let Some(sentence) = crate::pam::is_missing(&config) {
+        tracing::error!("{sentence}");
+        return Err(ActionError::SetFailed);
+    }
     // SET changes no cluster.
     drop(pooler.apply(config));
     // The value stays, so that the next SET may complete what this one began.

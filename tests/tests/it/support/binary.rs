@@ -35,6 +35,16 @@ impl Binary {
 
     /// The same with further files beside the configuration: their names and texts.
     pub(crate) async fn start_with(databases: &str, settings: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_env(databases, settings, files, "HOWDAH_TEST_FILE").await
+    }
+
+    /// The same with a variable in its environment, which names the file that is called like it.
+    pub(crate) async fn start_env(
+        databases: &str,
+        settings: &str,
+        files: &[(&str, &str)],
+        variable: &str,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
@@ -45,6 +55,7 @@ impl Binary {
         let child = Command::new(program())
             .arg("--quiet")
             .arg(&file)
+            .env(variable, dir.path().join(variable))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
