@@ -12,3 +12,5 @@ pub use login::{LdapError, log_in};
 
 #[cfg(test)]
 mod certificates_tests;
+#[cfg(test)]
+mod login_tests;
