@@ -76,6 +76,11 @@ fn log_failure(name: &str, error: &ConnectError, age: Duration) {
             "connect failed"
         }
         ConnectError::Timeout => "connect timeout",
+        // The clients that waited for it close for the same reason.
+        ConnectError::Refused(report) if !error.is_starting_up() => {
+            tracing::warn!("{name} {error}");
+            &report.message
+        }
         _ => {
             tracing::warn!("{name} {error}");
             "login failed"

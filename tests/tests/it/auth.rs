@@ -2,7 +2,7 @@
 
 use howdah_testkit::{Options, Postgres};
 
-use crate::support::{Bouncer, connect, entry, sentence, within};
+use crate::support::{Binary, Bouncer, connect, entry, sentence, until, within};
 
 /// A pooler whose user list has these lines; the directory keeps the file.
 async fn bouncer(databases: &str, auth_type: &str, users: &str) -> (Bouncer, tempfile::TempDir) {
@@ -205,4 +205,41 @@ async fn the_longest_password_serves_the_server_too() {
     assert_eq!(who(&front, "alice", &longest).await.as_deref(), Ok("alice"));
     let refusal = who(&front, "alice", &format!("{longest}q")).await.unwrap_err();
     assert_eq!(refusal, "password authentication failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_wait_hear_of_one_refusal() {
+    let pg = Postgres::single(Options::default().user("alice", "other")).await.unwrap();
+    let settings = "auth_type = plain\nlogfile = @DIR@/log";
+    let binary = Binary::start(&format!("postgres = {}", entry(&pg, "")), settings).await;
+    let local =
+        format!("host={} port={} user=pgbouncer dbname=pgbouncer", binary.dir().display(), binary.port());
+    let console = connect(&local).await.unwrap();
+    console.simple_query("PAUSE").await.unwrap();
+    let conninfo = format!("{} password=secret", binary.conninfo("alice", "postgres"));
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let conninfo = conninfo.clone();
+            tokio::spawn(async move { connect(&conninfo).await.map(drop).map_err(|error| sentence(&error)) })
+        })
+        .collect();
+    until("three who wait", || async {
+        let rows = console.simple_query("SHOW POOLS").await.unwrap();
+        rows.iter().any(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get("cl_waiting") == Some("3"),
+            _ => false,
+        })
+    })
+    .await;
+    console.simple_query("RESUME").await.unwrap();
+    let refusal = "password authentication failed for user \"alice\"";
+    for client in waiting {
+        assert_eq!(within("the refusal", client).await.unwrap().unwrap_err(), refusal);
+    }
+    let log = std::fs::read_to_string(binary.dir().join("log")).unwrap();
+    assert_eq!(log.matches("closing because: password authentication failed for user").count(), 4, "{log}");
+    assert_eq!(log.matches(&format!("server login failed: FATAL {refusal}")).count(), 1, "{log}");
+    let error = sentence(&connect(&conninfo).await.unwrap_err());
+    let cached = format!("server login has been failing, cached error: {refusal} (server_login_retry)");
+    assert_eq!(error, cached);
 }

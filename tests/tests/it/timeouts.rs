@@ -78,7 +78,8 @@ async fn what_cannot_be_connected_to_is_in_the_log_with_its_reason() {
     let binary = Binary::start(&databases, settings).await;
     let error = connect(&binary.conninfo("postgres", "nobody")).await.err().unwrap();
     assert_eq!(sentence(&error), "database \"no_such_place\" does not exist");
-    assert_eq!(lines(&binary, "closing because: login failed (age=0s)"), 1);
+    // The server, and the client that waited for it.
+    assert_eq!(lines(&binary, "closing because: database \"no_such_place\" does not exist (age=0s)"), 2);
     assert_eq!(lines(&binary, "server login failed: FATAL database \"no_such_place\" does not exist"), 1);
     let binary = Binary::start(&databases, &settings.replace("any", "trust")).await;
     for (database, reason) in [("gone", "connect failed"), ("nowhere", "server DNS lookup failed")] {
