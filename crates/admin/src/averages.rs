@@ -18,27 +18,30 @@ pub struct Averager {
 /// first query of a fresh process is not shown as millions a second. PgBouncer does the same.
 const HEAD_START_US: u64 = 1_000_000;
 
+/// The moment with the head start in front of it.
+const fn later(now_us: u64) -> u64 {
+    now_us.saturating_add(HEAD_START_US)
+}
+
 impl Averager {
     /// Begins at `now_us` (µs of a monotonic clock) with all counters 0.
     #[must_use]
     pub fn new(now_us: u64) -> Self {
-        Self {
-            older: (now_us.saturating_sub(HEAD_START_US), Totals::default()),
-            newer: (now_us, Totals::default()),
-        }
+        // All moments are kept as that much later than they were: the clock of a process begins at 0.
+        Self { older: (now_us, Totals::default()), newer: (later(now_us), Totals::default()) }
     }
 
     /// To be called every `stats_period` with the counters of that moment.
     pub fn tick(&mut self, now_us: u64, totals: Totals) {
         self.older = self.newer;
-        self.newer = (now_us, totals);
+        self.newer = (later(now_us), totals);
     }
 
     /// The averages at `now_us` with the counters as they are now.
     #[must_use]
     pub fn averages(&self, now_us: u64, totals: &Totals) -> Averages {
         let (since, old) = self.older;
-        let elapsed = u128::from(now_us.saturating_sub(since));
+        let elapsed = u128::from(later(now_us).saturating_sub(since));
         if elapsed == 0 {
             return Averages::default();
         }

@@ -115,7 +115,8 @@ impl Config {
         let to_row = |row: &&Key<Settings>| ConfigRow {
             key: row.name,
             value: cell(row, &self.settings),
-            default: cell(row, &defaults),
+            // PgBouncer knows no default of it.
+            default: cell(row, &defaults).filter(|_| row.name != "verbose"),
             changeable: row.flags.reloadable,
         };
         rows.iter().map(to_row).collect()

@@ -61,6 +61,11 @@ impl Counter {
         }
     }
 
+    /// Takes back what the caller has added.
+    pub(crate) fn take_back(&self, less: u64) {
+        self.0.fetch_sub(less, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

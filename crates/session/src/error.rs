@@ -3,7 +3,7 @@
 //! Two questions are kept apart: what the client may read ([`Fatal::message`]), and whether the server
 //! connection is still good ([`ServerFault`] means it is not).
 
-use howdah_protocol::frame::FrameError;
+use howdah_protocol::frame::{FrameError, FrameFault};
 use howdah_protocol::read::ReadError;
 use howdah_protocol::write::WriteError;
 
@@ -34,9 +34,12 @@ pub enum Fatal {
 }
 
 impl Fatal {
-    /// The sentence for the client.
+    /// The sentence for the client; PgBouncer's, where it has one.
     pub fn message(&self) -> String {
-        self.to_string()
+        match self {
+            Self::Frame(error) if error.fault == FrameFault::UnknownTag => "unknown pkt".to_owned(),
+            other => other.to_string(),
+        }
     }
 }
 

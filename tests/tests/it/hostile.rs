@@ -103,8 +103,8 @@ async fn broken_frames_end_their_client_only() {
         (frame(b'Q', 1_000_001, b"SELECT"), "message 'Q' from client"),
         (frame(b'P', 0x7fff_ffff, b""), "message 'P' from client"),
         (frame(b'S', 1_000, b"x"), "message 'S' from client"),
-        (frame(b'!', 4, b""), "unknown message type '!' from client"),
-        (frame(0, 0, &[0; 64]), "unknown message type '\\x00' from client"),
+        (frame(b'!', 4, b""), "unknown pkt"),
+        (frame(0, 0, &[0; 64]), "unknown pkt"),
     ];
     for in_transaction in [false, true] {
         for (bytes, expected) in &cases {

@@ -159,8 +159,6 @@ words! {
         DateStyle = "datestyle",
         /// `timezone`.
         TimeZone = "timezone",
-        /// `extra_float_digits`.
-        ExtraFloatDigits = "extra_float_digits",
     }
 }
 
@@ -174,7 +172,6 @@ impl Variable {
             Self::StandardConformingStrings => "on",
             Self::DateStyle => "ISO",
             Self::TimeZone => "GMT",
-            Self::ExtraFloatDigits => "2",
         }
     }
 }

@@ -56,10 +56,17 @@ fn they_span_one_to_two_periods() {
 #[test]
 fn nothing_happened() {
     let mut averager = Averager::new(0);
-    assert_eq!(averager.averages(0, &Totals { query_count: 9, ..Totals::default() }), Averages::default());
     averager.tick(10, Totals::default());
     averager.tick(10, Totals::default());
     assert_eq!(averager.averages(10, &Totals { query_count: 9, ..Totals::default() }), Averages::default());
     // A clock that went back is no reason to fail.
     assert_eq!(averager.averages(5, &Totals::default()), Averages::default());
+}
+
+#[test]
+fn a_process_whose_clock_begins_at_0_has_its_head_start_too() {
+    let averager = Averager::new(0);
+    let totals = Totals { query_count: 9, ..Totals::default() };
+    assert_eq!(averager.averages(0, &totals).query_count, 9);
+    assert_eq!(averager.averages(2 * SECOND, &totals).query_count, 3);
 }

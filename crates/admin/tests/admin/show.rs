@@ -304,7 +304,6 @@ async fn select_is_show_and_variables_are_faked() {
         ("standard_conforming_strings", "on"),
         ("datestyle", "ISO"),
         ("timezone", "GMT"),
-        ("extra_float_digits", "2"),
     ] {
         shows(&format!("SHOW {}", name.to_uppercase()), &format!("{name}:s"), &[value]).await;
         let (answer, _) = ask(&fake, Access::Stats, &format!("SET {name} TO 'x'")).await;

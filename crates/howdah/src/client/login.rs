@@ -65,6 +65,11 @@ pub(crate) fn log_end(pooler: &Pooler, info: &ClientInfo, end: &End) {
     let settings = &pooler.config.load().settings;
     let name = info.log_name();
     let age = info.connected.elapsed().unwrap_or_default().as_secs();
+    if *end == End::UnexpectedEof && info.who.lock().1.is_empty() {
+        // A load balancer that looks whether somebody listens fills no log, and counts in no alert.
+        tracing::debug!("{name} failed connection attempt");
+        return;
+    }
     if settings.log_disconnections && *end != End::Silent {
         tracing::info!("{name} closing because: {} (age={age}s)", end.reason());
     }

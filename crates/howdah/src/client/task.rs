@@ -20,6 +20,9 @@ use crate::directory::{routing, session_options};
 /// How long a client is given to take the reason of its end (time).
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Length of Terminate (bytes).
+const TERMINATE_SIZE: u64 = 5;
+
 impl Client {
     /// Serves the client until it is gone. Boxed, since an argument of a future is kept twice.
     pub(crate) async fn serve(mut self: Box<Self>) {
@@ -161,6 +164,11 @@ impl Client {
             }
             Leave::ServerLost(reason) => self.server_lost(link, &reason),
             Leave::End(end) => {
+                if link.phase == Phase::IdleInTransaction {
+                    // One that its client leaves open has ended all the same.
+                    self.entry.counters.transactions.add(1);
+                    self.entry.counters.transaction_time.add(now.0.saturating_sub(self.began.0));
+                }
                 self.release(link);
                 Err(end)
             }
@@ -228,6 +236,10 @@ impl Client {
     /// Tells the client, writes the log, and leaves the books.
     async fn finish(&mut self, end: &End) {
         let pooler = std::sync::Arc::clone(&self.pooler);
+        if *end == End::CloseRequest {
+            // PgBouncer forwards no Terminate and counts none.
+            self.entry.counters.received.take_back(TERMINATE_SIZE);
+        }
         crate::client::login::log_end(&pooler, &self.info, end);
         if !self.cut_short {
             end.tell(&mut self.output);

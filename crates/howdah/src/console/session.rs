@@ -11,6 +11,7 @@ use howdah_config::{AuthType, Config};
 use howdah_protocol::frame::{self, Direction, Limits, Step};
 use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::write::{self, Report};
+use howdah_session::Fatal;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -146,7 +147,7 @@ async fn next(client: &mut Newcomer) -> Result<(u8, Vec<u8>), End> {
     let mut stage = client.pooler.stage.subscribe();
     loop {
         let step = frame::next(Direction::FromClient, &limits, &client.input);
-        if let Step::Complete(frame) = step.map_err(|error| End::refused(error.to_string()))? {
+        if let Step::Complete(frame) = step.map_err(|error| End::refused(Fatal::from(error).message()))? {
             let (tag, body, length) = (frame.tag, frame.body.to_vec(), frame.bytes.len());
             client.input.drain(..length);
             return Ok((tag, body));
