@@ -23,6 +23,7 @@ mod process;
 mod program;
 mod protocol;
 mod routing;
+mod side_by_side;
 mod support;
 mod switchover;
 mod timeouts;
