@@ -12,6 +12,7 @@ use crate::command::run;
 use crate::error::ConnectError;
 use crate::login::login;
 use crate::stream::Stream;
+use crate::tls::{ServerTls, secure};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,6 +114,8 @@ pub struct ConnectSpec {
     pub timeout: Duration,
     /// Socket options.
     pub tcp: TcpOptions,
+    /// TLS; `None`: without. Unix sockets are without in any case.
+    pub tls: Option<ServerTls>,
 }
 
 /// The name and value of a ParameterStatus message.
@@ -143,6 +146,7 @@ pub async fn connect(spec: &ConnectSpec) -> Result<Server, ConnectError> {
         };
         let stream = stream.and_then(Stream::over_ring);
         let stream = stream.map_err(ConnectError::Unreachable)?;
+        let stream = secure(stream, &spec.address, spec.tls.as_ref()).await?;
         let mut server = login(stream, spec).await?;
         if let Some(query) = &spec.connect_query {
             run(&mut server.stream, query.as_bytes()).await?;

@@ -5,6 +5,7 @@ use howdah_protocol::auth::AuthError;
 use howdah_protocol::frame::FrameError;
 use howdah_protocol::read::{ErrorFields, ReadError};
 use howdah_protocol::write::WriteError;
+use howdah_tls::HandshakeError;
 
 /// What a server said in an ErrorResponse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,12 @@ pub enum ConnectError {
         /// The name.
         host: String,
     },
+    /// The server's certificate is not right, or there is no agreement on TLS.
+    #[error("TLS handshake error: {0}")]
+    Tls(HandshakeError),
+    /// TLS is required and the server has none.
+    #[error("server refused SSL connection")]
+    TlsRefused,
     /// Not finished within `server_connect_timeout`.
     #[error("connect timeout")]
     Timeout,
@@ -81,6 +88,13 @@ impl ConnectError {
     /// Whether nobody answered, so that the next attempt may go another way.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::NoSuchHost { .. } | Self::Timeout | Self::Closed)
+            || self.is_insecure()
+    }
+
+    /// Whether the server answered and there is no TLS with it as it is demanded: it is tried again, and says nothing
+    /// about the node.
+    pub fn is_insecure(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::TlsRefused)
     }
 }
 

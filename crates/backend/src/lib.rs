@@ -10,9 +10,11 @@ mod error;
 mod frames;
 mod login;
 mod stream;
+mod tls;
 
 pub use cancel::cancel;
 pub use command::{Values, ask, ask_about, run};
 pub use connect::{Address, ConnectSpec, Parameter, Server, TcpOptions, connect};
 pub use error::{ConnectError, RunError, ServerReport};
 pub use stream::Stream;
+pub use tls::{ServerTls, TlsStream};

@@ -22,11 +22,12 @@ impl From<NoFrame> for ConnectError {
 }
 
 pub(crate) async fn login(mut stream: Stream, spec: &ConnectSpec) -> Result<Server, ConnectError> {
+    let end_point = stream.end_point();
     let mut frames = Frames::new(&mut stream);
     let mut out = Vec::new();
     startup(&mut out, spec)?;
     frames.send(&out).await.map_err(ConnectError::Unreachable)?;
-    authenticate(&mut frames, spec).await?;
+    authenticate(&mut frames, spec, end_point).await?;
     let (pid, key, parameters) = until_ready(&mut frames).await?;
     if !frames.is_drained() {
         // A server says nothing after ReadyForQuery unless it is asked.
@@ -43,11 +44,18 @@ fn startup(out: &mut Vec<u8>, spec: &ConnectSpec) -> Result<(), ConnectError> {
     Ok(())
 }
 
-async fn authenticate(frames: &mut Frames<'_>, spec: &ConnectSpec) -> Result<(), ConnectError> {
+async fn authenticate(
+    frames: &mut Frames<'_>,
+    spec: &ConnectSpec,
+    end_point: Option<Option<Box<[u8]>>>,
+) -> Result<(), ConnectError> {
     let mut nonce = [0_u8; 32];
     getrandom::fill(&mut nonce)
         .map_err(|error| ConnectError::Unreachable(std::io::Error::other(error.to_string())))?;
     let mut login = ServerLogin::new(spec.user.as_bytes(), spec.credential.clone(), nonce);
+    if let Some(end_point) = end_point {
+        login = login.over_tls(end_point);
+    }
     loop {
         let mut out = Vec::new();
         let progress = match frames.next().await? {

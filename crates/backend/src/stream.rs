@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use howdah_tls::Negotiated;
 use howdah_uring::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::tls::TlsStream;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// Either, over the thread's ring.
     Ring(Socket),
+    /// TLS over one of the others; boxed, so that the others stay small.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -43,6 +48,7 @@ impl Stream {
             Self::Tcp(stream) => read_into(stream, cx, buffer),
             Self::Unix(stream) => read_into(stream, cx, buffer),
             Self::Ring(socket) => socket.poll_read(cx, buffer),
+            Self::Tls(stream) => stream.poll_read(cx, buffer),
         }
     }
 
@@ -55,6 +61,7 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Ring(socket) => socket.poll_write(cx, bytes),
+            Self::Tls(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -66,6 +73,7 @@ impl Stream {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
             Self::Ring(socket) => return socket.has_unread(),
+            Self::Tls(stream) => return stream.is_disturbed(),
         };
         !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -76,6 +84,7 @@ impl Stream {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::Unix(_) => None,
             Self::Ring(socket) => socket.peer_addr().ok(),
+            Self::Tls(stream) => stream.raw().peer(),
         }
     }
 
@@ -85,6 +94,23 @@ impl Stream {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Unix(_) => None,
             Self::Ring(socket) => socket.local_addr().ok(),
+            Self::Tls(stream) => stream.raw().local(),
+        }
+    }
+
+    /// What was agreed on with the server; `None` without TLS.
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        match self {
+            Self::Tls(stream) => stream.negotiated(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is TLS, and what SCRAM may bind to then.
+    pub(crate) fn end_point(&self) -> Option<Option<Box<[u8]>>> {
+        match self {
+            Self::Tls(stream) => Some(stream.end_point()),
+            _ => None,
         }
     }
 }

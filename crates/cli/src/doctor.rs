@@ -63,7 +63,13 @@ pub(crate) fn doctor(file: &Path) -> ExitCode {
     let mut lacking = 0;
     for cluster in loaded.config.clusters.values() {
         say(&format!("cluster {} (failover = {})\n", cluster.name, cluster.failover));
-        let found = runtime.block_on(howdah::examine(cluster));
+        let found = match runtime.block_on(howdah::examine(cluster, &loaded.config.settings)) {
+            Ok(found) => found,
+            Err(error) => {
+                warn(&format!("howdah: {error}\n"));
+                return ExitCode::from(1);
+            }
+        };
         say(&report(&found));
         lacking += found.iter().flat_map(|d| &d.findings).filter(|f| f.verdict == Verdict::Lack).count();
     }

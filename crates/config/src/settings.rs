@@ -21,7 +21,6 @@ const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN N
 
 const DNS: &str =
     "names are looked up by the system's resolver, which reads its own files and tells no zone's serial";
-const TLS: &str = "TLS is not there yet";
 /// Why `state_tracking` does nothing yet, wherever it is said.
 pub(crate) const STATE_TRACKING: &str = "session state is not replayed yet";
 const NOT_APPLIED: &str = "not applied yet";
@@ -215,19 +214,19 @@ keys! {
 
     ["TLS towards servers"]
     /// What is demanded of TLS.
-    server_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Prefer, LIVE.not_yet(TLS);
+    server_tls_sslmode: SslMode as OneOf<SslMode> = SslMode::Prefer, LIVE;
     /// Authorities for the servers' certificates.
-    server_tls_ca_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    server_tls_ca_file: Option<PathBuf> as File = None, LIVE;
     /// Private key.
-    server_tls_key_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    server_tls_key_file: Option<PathBuf> as File = None, LIVE;
     /// Certificate.
-    server_tls_cert_file: Option<PathBuf> as File = None, LIVE.not_yet(TLS);
+    server_tls_cert_file: Option<PathBuf> as File = None, LIVE;
     /// Versions, in OpenSSL's words.
-    server_tls_protocols: String as Text = "secure".to_owned(), LIVE.not_yet(TLS);
+    server_tls_protocols: String as Text = "secure".to_owned(), LIVE;
     /// Cipher suites up to TLS 1.2, in OpenSSL's words.
-    server_tls_ciphers: String as Text = "default".to_owned(), LIVE.not_yet(TLS);
+    server_tls_ciphers: String as Text = "default".to_owned(), LIVE;
     /// Cipher suites of TLS 1.3, in OpenSSL's words.
-    server_tls13_ciphers: String as Text = String::new(), LIVE.not_yet(TLS);
+    server_tls13_ciphers: String as Text = String::new(), LIVE;
 
     ["Low level"]
     /// Size of a buffer, in bytes.

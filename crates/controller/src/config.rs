@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use howdah_topology::Mode;
 
+use crate::tls::ControlTls;
+
 /// One node, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -106,6 +108,8 @@ pub struct ControllerConfig {
     pub action_timeout: Duration,
     /// In `follow`: the Patronis that manage the cluster. Any of them answers for all; empty: the nodes alone are asked.
     pub patroni: Vec<RestAddress>,
+    /// TLS of the sessions.
+    pub tls: ControlTls,
     /// Shortest time between two samples of the primary's position while there are writes (DESIGN.md §6).
     pub freshness_interval: Duration,
 }
@@ -133,6 +137,7 @@ impl ControllerConfig {
             max_failovers_per_hour: 10,
             action_timeout: Duration::from_secs(1),
             patroni: Vec::new(),
+            tls: ControlTls::default(),
             freshness_interval: Duration::from_millis(5),
         }
     }

@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use crate::config::{ControllerConfig, NodeConfig};
+use crate::tls::ControlTls;
 
 /// The database of the votes: the space of advisory locks is one a database (FAILOVER_PROTOCOL.md §4).
 pub(crate) const VOTE_DATABASE: &str = "postgres";
@@ -54,6 +55,7 @@ pub(crate) struct Target {
     pub(crate) config: Config,
     /// Shared by everything that opens sessions there.
     limit: Arc<Limit>,
+    tls: ControlTls,
     pub(crate) reports: ReportSender,
 }
 
@@ -102,7 +104,7 @@ impl Target {
              -c tcp_user_timeout=3000",
             settings.action_timeout.as_millis()
         ));
-        Self { node, config, limit, reports }
+        Self { node, config, limit, tls: settings.tls.clone(), reports }
     }
 
     /// How long an answer is waited for.
@@ -124,15 +126,30 @@ impl Target {
 
     /// Opens a session within the limit. When it ends without our doing, the node is reported.
     pub(crate) async fn open(&self) -> Result<Session, ProbeFailure> {
-        match tokio::time::timeout(self.limit(), self.config.connect(NoTls)).await {
+        let ended = Arc::new(OnceLock::new());
+        let begun = self.begin(&self.config, Arc::clone(&ended));
+        match tokio::time::timeout(self.limit(), begun).await {
             Err(_) => Err(ProbeFailure::Silent),
             Ok(Err(e)) => Err(failure_of(&e)),
-            Ok(Ok((client, connection))) => {
-                let ended = Arc::new(OnceLock::new());
-                tokio::spawn(drive(connection, self.node, self.reports.clone(), Arc::clone(&ended)));
-                Ok(Session { client: Arc::new(client), ended })
-            }
+            Ok(Ok((client, _))) => Ok(Session { client: Arc::new(client), ended }),
         }
+    }
+
+    /// Logs in, with TLS as it is in force, and lets a task drive the session.
+    async fn begin(
+        &self,
+        config: &Config,
+        ended: Arc<OnceLock<ProbeFailure>>,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (node, reports) = (self.node, self.reports.clone());
+        let Some((mode, tls)) = self.tls.of(config) else {
+            let (client, connection) = config.connect(NoTls).await?;
+            return Ok((client, tokio::spawn(drive(connection, node, reports, ended))));
+        };
+        let mut config = config.clone();
+        config.ssl_mode(mode);
+        let (client, connection) = config.connect(tls).await?;
+        Ok((client, tokio::spawn(drive(connection, node, reports, ended))))
     }
 }
 
@@ -142,12 +159,7 @@ impl Connect for Target {
         config: &Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         let config = config.clone();
-        async move {
-            let (client, connection) = config.connect(NoTls).await?;
-            let task = drive(connection, self.node, self.reports.clone(), Arc::default());
-            Ok((client, tokio::spawn(task)))
-        }
-        .boxed()
+        async move { self.begin(&config, Arc::default()).await }.boxed()
     }
 }
 

@@ -33,6 +33,7 @@ mod reload;
 mod run;
 mod sample;
 mod setup_sql;
+mod tls;
 
 #[cfg(test)]
 mod actions_tests;
@@ -60,3 +61,4 @@ pub use horizon::Horizon;
 pub use howdah_failover::{Command, Report};
 pub use run::Controller;
 pub use setup_sql::setup_sql;
+pub use tls::{ControlTls, Secure};

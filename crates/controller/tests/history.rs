@@ -9,7 +9,7 @@ mod support;
 use howdah_controller::Command;
 use howdah_testkit::{Cluster, wait_until};
 use howdah_topology::{FailoverOutcome, Gate, Mode, NodeId, NodeState, Role};
-use support::{PATIENCE, is_open, manage, setting, start, until, wait_for_members};
+use support::{PATIENCE, is_open, manage, start, until, wait_for_members};
 
 /// Two standbys are promoted independently, to the same timeline; the one with more rows becomes a standby of the other
 /// again. Its position is larger, and its rows do not exist.

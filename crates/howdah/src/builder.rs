@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use howdah_classifier::Classifier;
 use howdah_config::{Config, Settings};
-use howdah_controller::Clock;
+use howdah_controller::{Clock, ControlTls};
 use howdah_session::{Registry, Shared, Tracked};
 
 use crate::cluster;
@@ -98,6 +98,8 @@ impl Builder {
             return Err(StartError::NotBuilt(sentence));
         }
         let tls = Tls::build_logged(&settings).map_err(|_| StartError::Tls)?;
+        let control_tls = ControlTls::default();
+        control_tls.set(tls.control());
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;
         // The sockets first: if one is taken, nothing else has begun.
@@ -112,7 +114,7 @@ impl Builder {
             .config
             .clusters
             .values()
-            .map(|cluster| (cluster.name.clone(), Arc::new(cluster::watch(cluster, clock))))
+            .map(|cluster| (cluster.name.clone(), Arc::new(cluster::watch(cluster, clock, &control_tls))))
             .collect();
         let session = Shared {
             registry: Registry::default(),
@@ -123,6 +125,7 @@ impl Builder {
             clock,
             config: self.config,
             tls,
+            control_tls,
             config_file: self.config_file,
             clusters,
             session,

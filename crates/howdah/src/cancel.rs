@@ -68,7 +68,10 @@ pub(crate) async fn cancel(pooler: &Pooler, pid: u32, key: &[u8]) {
         || server.address.clone(),
         |peer| howdah_backend::Address::Tcp { host: peer.ip().to_string(), port: peer.port() },
     );
-    let sent = howdah_backend::cancel(&address, (server.pid, &server.key), &options, CANCEL_TIMEOUT).await;
+    let tls = pooler.tls.load_full();
+    // Certificates are for the name.
+    let how = (&options, tls.server.as_ref().map(|tls| (tls, &server.address)));
+    let sent = howdah_backend::cancel(&address, (server.pid, &server.key), how, CANCEL_TIMEOUT).await;
     if let Err(error) = sent {
         tracing::warn!("{} cancel request failed: {error}", server.log_name());
     }
@@ -147,5 +150,6 @@ fn observer(pooler: &Pooler, server: &ServerInfo) -> Option<ConnectSpec> {
         connect_query: None,
         timeout: LOOK_TIMEOUT,
         tcp: tcp_options(&config.settings),
+        tls: pooler.tls.load().server.clone(),
     })
 }

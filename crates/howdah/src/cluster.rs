@@ -4,29 +4,39 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use howdah_controller::{Clock, Controller, ControllerConfig, NodeConfig, RestAddress};
+use howdah_controller::{Clock, ControlTls, Controller, ControllerConfig, NodeConfig, RestAddress};
 use howdah_pool::CloseReason;
 use howdah_topology::{Epoch, Mode, NodeId, Topology};
 
 use crate::client::info::Order;
 use crate::entry::{Cluster, Entry};
+use crate::error::StartError;
 use crate::pooler::{Pooler, Stage};
 use crate::pools::{PoolKey, WaitError};
+use crate::tls::Tls;
 
 /// Starts to watch a cluster.
-pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock) -> Cluster {
+pub(crate) fn watch(cluster: &howdah_config::Cluster, clock: Clock, tls: &ControlTls) -> Cluster {
     let (name, holds) = (cluster.name.clone(), AtomicBool::new(false));
-    Cluster { name, handle: Controller::spawn(controller_config(cluster), clock), holds }
+    Cluster { name, handle: Controller::spawn(controller_config(cluster, tls), clock), holds }
 }
 
 /// Asks every node of a cluster once, and says of everything that `failover = manage` demands whether it is there
 /// (FAILOVER_PROTOCOL.md §1). For `howdah doctor`.
-pub async fn examine(cluster: &howdah_config::Cluster) -> Vec<howdah_controller::Diagnosis> {
-    howdah_controller::examine(controller_config(cluster)).await
+///
+/// # Errors
+/// [`StartError::Tls`]: the TLS settings cannot be used.
+pub async fn examine(
+    cluster: &howdah_config::Cluster,
+    settings: &howdah_config::Settings,
+) -> Result<Vec<howdah_controller::Diagnosis>, StartError> {
+    let tls = ControlTls::default();
+    tls.set(Tls::build_logged(settings).map_err(|_| StartError::Tls)?.control());
+    Ok(howdah_controller::examine(controller_config(cluster, &tls)).await)
 }
 
 /// What the controller is told.
-fn controller_config(cluster: &howdah_config::Cluster) -> ControllerConfig {
+fn controller_config(cluster: &howdah_config::Cluster, tls: &ControlTls) -> ControllerConfig {
     let nodes = cluster
         .nodes
         .iter()
@@ -57,6 +67,7 @@ fn controller_config(cluster: &howdah_config::Cluster) -> ControllerConfig {
     config.max_lost_bytes = cluster.max_lost_bytes;
     config.bootstrap = cluster.bootstrap;
     config.patroni = patroni(cluster);
+    config.tls = tls.clone();
     config.max_failovers_per_hour = cluster.max_failovers_per_hour;
     config
 }
@@ -133,7 +144,9 @@ impl Pooler {
         let mut kept = Vec::new();
         for (name, cluster) in &self.clusters {
             match config.clusters.get(name) {
-                Some(written) => kept.extend(cluster.handle.reload(&controller_config(written))),
+                Some(written) => {
+                    kept.extend(cluster.handle.reload(&controller_config(written, &self.control_tls)))
+                }
                 None => kept.push(format!("cluster {name}: gone from the file, and watched until a restart")),
             }
         }

@@ -189,6 +189,7 @@ impl Pooler {
             connect_query: database.connect_query.clone().filter(|query| !query.is_empty()),
             timeout: config.settings.server_connect_timeout,
             tcp: tcp_options(&config.settings),
+            tls: self.tls.load().server.clone(),
         }
     }
 
@@ -240,9 +241,14 @@ impl Pooler {
             tracing::error!("{}/{}: {detail}", key.entry, key.user);
         }
         let kind = if error.is_unreachable() {
-            entry.host_turn.fetch_add(1, Ordering::Relaxed);
+            // In turn the next host is next anyway.
+            if entry.database().load_balance_hosts == Some(LoadBalanceHosts::Disable) {
+                entry.host_turn.fetch_add(1, Ordering::Relaxed);
+            }
             let refused = matches!(error, ConnectError::Unreachable(io) if io.kind() == std::io::ErrorKind::ConnectionRefused);
-            entry.report(key.node, if refused { Report::Refused } else { Report::Silent });
+            if !error.is_insecure() {
+                entry.report(key.node, if refused { Report::Refused } else { Report::Silent });
+            }
             FailureKind::Unreachable
         } else if error.is_starting_up() {
             FailureKind::StartingUp

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use howdah_config::Config;
-use howdah_controller::Clock;
+use howdah_controller::{Clock, ControlTls};
 use howdah_pool::GroupId;
 use howdah_protocol::auth::{Credential, Entropy};
 use howdah_session::{LastWrite, SessionOptions, Shared, Vars};
@@ -59,6 +59,8 @@ pub(crate) struct Pooler {
     pub(crate) config: ArcSwap<Config>,
     /// The TLS settings in force, which may be older than the configuration.
     pub(crate) tls: ArcSwap<Tls>,
+    /// The same for the controllers.
+    pub(crate) control_tls: ControlTls,
     /// Where the configuration came from, for RELOAD.
     pub(crate) config_file: Option<PathBuf>,
     /// Grows with every RELOAD and SET, so that clients take the new values over.
@@ -112,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     pub(crate) tls: Arc<Tls>,
+    pub(crate) control_tls: ControlTls,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
     pub(crate) session: Shared,
@@ -126,6 +129,7 @@ impl Pooler {
             clock: parts.clock,
             config: ArcSwap::from_pointee(Config::default()),
             tls: ArcSwap::new(parts.tls),
+            control_tls: parts.control_tls,
             config_file: parts.config_file,
             generation: AtomicU64::new(0),
             clusters: parts.clusters,

@@ -24,6 +24,8 @@ pub(crate) struct ServerInfo {
     pub(crate) local: Option<std::net::SocketAddr>,
     pub(crate) peer: Option<std::net::SocketAddr>,
     pub(crate) connected: SystemTime,
+    /// What the server and we have agreed on; `None` without TLS.
+    pub(crate) tls: Option<howdah_tls::Negotiated>,
     /// The backend's process id.
     pub(crate) pid: u32,
     /// What a CancelRequest needs.
@@ -53,6 +55,7 @@ impl ServerInfo {
             local: server.stream.local(),
             peer: server.stream.peer(),
             connected: SystemTime::now(),
+            tls: server.stream.negotiated(),
             pid: server.pid,
             key: server.key.clone(),
             client: AtomicU64::new(0),

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use howdah_backend::ServerTls;
 use howdah_config::{Settings, SslMode};
+use howdah_controller::Secure;
 use howdah_tls::{Acceptor, Connector, Prepared, SetupError, Verify};
 
 use crate::pooler::Pooler;
@@ -19,19 +21,9 @@ pub(crate) struct Tls {
     /// What clients are let in with; `None`: they are not.
     pub(crate) acceptor: Option<Acceptor>,
     /// Towards servers.
-    #[allow(dead_code, reason = "what connecting to servers is to read")]
     pub(crate) server: Option<ServerTls>,
     /// What the server's side was built of.
     written: (ClientMode, howdah_tls::Settings),
-}
-
-/// `server_tls_sslmode` and what goes with it.
-#[derive(Debug, Clone)]
-#[allow(dead_code, reason = "what connecting to servers is to read")]
-pub(crate) struct ServerTls {
-    /// A server that refuses TLS is not spoken to without.
-    pub(crate) required: bool,
-    pub(crate) connector: Connector,
 }
 
 /// How much is asked of the other side, as an order.
@@ -128,6 +120,12 @@ impl Tls {
         Ok(Prepared { value, notes })
     }
 
+    /// The server's side, for the control plane.
+    pub(crate) fn control(&self) -> Option<Secure> {
+        let tls = self.server.as_ref()?;
+        Some(Secure { connector: tls.connector.clone(), required: tls.required })
+    }
+
     /// Builds, with what there is to say about it in the log.
     ///
     /// # Errors
@@ -154,6 +152,7 @@ impl Pooler {
     pub(crate) fn apply_tls(self: &Arc<Self>) -> bool {
         let Ok(tls) = Tls::build_logged(&self.config.load().settings) else { return false };
         let before = self.tls.swap(Arc::clone(&tls));
+        self.control_tls.set(tls.control());
         if before.written != tls.written {
             self.invalidate_servers();
         }

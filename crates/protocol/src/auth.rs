@@ -19,7 +19,9 @@ pub use client_login::{ClientLogin, Entropy, Method, Proved};
 pub use credential::Credential;
 pub use error::AuthError;
 pub use password::Password;
-pub use scram::{DEFAULT_ITERATIONS, MAX_ITERATIONS, MECHANISM, ScramKeys, ScramSecret, stable_salt};
+pub use scram::{
+    DEFAULT_ITERATIONS, MAX_ITERATIONS, MECHANISM, MECHANISM_PLUS, ScramKeys, ScramSecret, stable_salt,
+};
 pub use secret::{Md5Hash, Secret};
 pub use server_login::ServerLogin;
 

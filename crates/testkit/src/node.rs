@@ -394,6 +394,14 @@ impl Node {
         self.inner.workdir.account().own(&path)
     }
 
+    /// Nobody but the server's account may read this file of its data directory: PostgreSQL looks at the mode of a key.
+    pub(crate) fn keep_to_itself(&self, file: &str) -> Result<(), Error> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.pgdata().join(file);
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, mode).map_err(Error::io("change the mode of", &path))
+    }
+
     pub(crate) fn sql_error(&self, source: tokio_postgres::Error) -> Error {
         Error::Sql { node: self.name().to_owned(), source }
     }

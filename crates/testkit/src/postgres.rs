@@ -18,6 +18,7 @@ pub struct Options {
     settings: Vec<(String, String)>,
     hba: Vec<String>,
     sql: Vec<String>,
+    files: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -27,6 +28,7 @@ impl Default for Options {
             settings: Vec::new(),
             hba: Vec::new(),
             sql: Vec::new(),
+            files: Vec::new(),
         }
     }
 }
@@ -51,6 +53,15 @@ impl Options {
     pub fn hba_line(mut self, line: &str) -> Self {
         self.hba.push(line.to_owned());
         self
+    }
+
+    /// Speaks TLS, with this certificate and key; clients' certificates are of this authority. All are PEM.
+    #[must_use]
+    pub fn tls(mut self, certificate: &str, key: &str, authority: &str) -> Self {
+        for (name, text) in [("server.crt", certificate), ("server.key", key), ("root.crt", authority)] {
+            self.files.push((name, text.to_owned()));
+        }
+        self.setting("ssl", "on").setting("ssl_ca_file", "root.crt")
     }
 
     /// A role that logs in with a password (stored as scram-sha-256).
@@ -101,6 +112,10 @@ impl Postgres {
         let workdir = Arc::new(WorkDir::new()?);
         let node = Node::new("node".to_owned(), options.address, find_binaries()?, workdir)?;
         init(&node, &options.settings, &options.hba).await?;
+        for (name, text) in &options.files {
+            node.append(name, text)?;
+            node.keep_to_itself(name)?;
+        }
         node.start().await?;
         for sql in &options.sql {
             node.psql(sql).await?;

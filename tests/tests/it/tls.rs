@@ -4,6 +4,7 @@
 mod certificates;
 mod clients;
 mod files;
+mod servers;
 mod streams;
 
 use std::path::Path;

@@ -259,7 +259,8 @@ impl Newcomer {
         if let (Method::Scram, Some(Secret::Md5(_))) = (method, &secret) {
             tracing::error!("{} SCRAM authentication failed: user has MD5 secret", self.info.log_name());
         }
-        let mut login = ClientLogin::new(method, user.as_bytes(), secret, entropy, iterations);
+        let mut login = ClientLogin::new(method, user.as_bytes(), secret, entropy, iterations)
+            .with_end_point(self.secured.as_ref().and_then(|secured| secured.end_point.clone()));
         let mut out = Vec::new();
         let mut progress = login.start(&mut out).map_err(|error| self.failed(error))?;
         loop {

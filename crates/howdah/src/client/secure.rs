@@ -18,7 +18,6 @@ pub(crate) struct Secured {
     /// `verify-full` only.
     pub(crate) certificate: Option<PeerCertificate>,
     /// What SCRAM-SHA-256-PLUS binds to.
-    #[allow(dead_code, reason = "what SCRAM-SHA-256-PLUS is to read")]
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
 

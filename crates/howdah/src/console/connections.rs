@@ -186,6 +186,7 @@ fn fill_known(pooler: &Pooler, info: &ServerInfo, state: howdah_pool::ServerStat
     row.state = server_state(state, info.is_being_canceled());
     row.connect_time = info.connected.into();
     row.remote_pid = info.pid;
+    row.tls = info.tls.as_ref().map(ToString::to_string).unwrap_or_default();
     row.prepared_statements = info.prepared.load(Ordering::Relaxed);
     if state == howdah_pool::ServerState::Active
         && let Some(client) = pooler.clients.by_id(info.client.load(Ordering::Relaxed))

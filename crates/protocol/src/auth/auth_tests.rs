@@ -1,10 +1,11 @@
-//! Tests of the logins. `client.rs` has postgres-protocol's SCRAM client as the peer of our server's side,
+//! Tests of the logins. `binding.rs` has both our sides and what may happen between them, `client.rs` has postgres-protocol's SCRAM client as the peer of our server's side,
 //! `server.rs` our own server's side and a lying server as peers of our client's side, `secret.rs` the secrets.
 
 use std::num::NonZeroU32;
 
 use super::{ClientLogin, Entropy, Method, Progress, Proved, Secret};
 
+mod binding;
 mod client;
 mod secret;
 mod server;

@@ -4,12 +4,16 @@
 //! the caller may have to wait.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
 use super::{
-    AuthError, MECHANISM, Md5Hash, Password, Progress, ScramKeys, ScramSecret, Secret,
-    scram::{server::Exchange, stable_salt},
+    AuthError, MECHANISM, MECHANISM_PLUS, Md5Hash, Password, Progress, ScramKeys, ScramSecret, Secret,
+    scram::{
+        server::{Exchange, Offer},
+        stable_salt,
+    },
 };
 use crate::{read, write};
 
@@ -58,6 +62,8 @@ pub struct ClientLogin {
     secret: Option<Secret>,
     entropy: Entropy,
     iterations: NonZeroU32,
+    /// What SCRAM may bind to.
+    end_point: Option<Arc<[u8]>>,
     state: State,
 }
 
@@ -85,7 +91,14 @@ impl ClientLogin {
         entropy: Entropy,
         iterations: NonZeroU32,
     ) -> Self {
-        Self { method, user: user.to_vec(), secret, entropy, iterations, state: State::New }
+        Self { method, user: user.to_vec(), secret, entropy, iterations, end_point: None, state: State::New }
+    }
+
+    /// The client is connected over TLS, and SCRAM may bind to this: `tls-server-end-point` of our certificate.
+    #[must_use]
+    pub fn with_end_point(mut self, end_point: Option<Arc<[u8]>>) -> Self {
+        self.end_point = end_point;
+        self
     }
 
     /// Appends the request for proof, if the method has one.
@@ -104,7 +117,9 @@ impl ClientLogin {
                 self.state = State::Plain;
             }
             (Method::Md5, Some(Secret::Scram(_))) | (Method::Scram, _) => {
-                write::authentication_sasl(out, &[MECHANISM])?;
+                let offered = [MECHANISM_PLUS, MECHANISM];
+                let bound = self.end_point.is_some();
+                write::authentication_sasl(out, if bound { &offered } else { &offered[1..] })?;
                 self.state = State::SaslFirst;
             }
             (Method::Md5, secret) => {
@@ -151,11 +166,18 @@ impl ClientLogin {
         response: read::SaslInitialResponse<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Progress<Proved>, AuthError> {
-        if response.mechanism != MECHANISM.as_bytes() {
-            return Err(AuthError::Mechanism);
-        }
+        let offer = match response.mechanism {
+            mechanism if mechanism == MECHANISM.as_bytes() => {
+                Offer { end_point: self.end_point.clone(), chosen: false }
+            }
+            mechanism if mechanism == MECHANISM_PLUS.as_bytes() && self.end_point.is_some() => {
+                Offer { end_point: self.end_point.clone(), chosen: true }
+            }
+            _ => return Err(AuthError::Mechanism),
+        };
         let first = response.data.ok_or(AuthError::Sasl { detail: "client sent no client-first" })?;
-        let (exchange, server_first) = Exchange::start(first, self.scram_secret(), &self.entropy.random)?;
+        let (exchange, server_first) =
+            Exchange::start(first, self.scram_secret(), &offer, &self.entropy.random)?;
         write::authentication_sasl_continue(out, server_first.as_bytes())?;
         self.state = State::SaslFinal(Box::new(exchange));
         Ok(Progress::Continue)

@@ -1,7 +1,8 @@
 //! SCRAM-SHA-256 (RFC 5802, RFC 7677) over `ring`: secrets and keys here, the server's side of an exchange in
 //! `server.rs`, the client's side in `client.rs`, attributes of messages in `attributes.rs`.
 //!
-//! No channel binding yet: SCRAM-SHA-256-PLUS is neither offered nor chosen.
+//! Channel binding (`SCRAM-SHA-256-PLUS`) is by `tls-server-end-point` alone, as in PostgreSQL; what that is of a
+//! certificate is the caller's to know.
 
 use std::{fmt, num::NonZeroU32};
 
@@ -10,12 +11,23 @@ use ring::{digest, hmac, pbkdf2};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+/// A header and what is bound under it, as client-final repeats it.
+fn channel_binding(header: &str, end_point: &[u8]) -> String {
+    BASE64.encode([header.as_bytes(), end_point].concat())
+}
+
 mod attributes;
 pub(super) mod client;
 pub(super) mod server;
 
 /// The mechanism's name.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// The mechanism's name with channel binding.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// The header of client-first that binds the channel.
+const BOUND_HEADER: &str = "p=tls-server-end-point,,";
 
 /// PostgreSQL's `scram_iterations` unless set.
 // proof: a constant that is not 0, checked when compiled.

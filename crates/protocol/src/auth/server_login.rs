@@ -1,8 +1,8 @@
 //! The login to a server, of which we are the client.
 
 use super::{
-    AuthError, Credential, MECHANISM, Md5Hash, Progress,
-    scram::client::{Opened, Proof, Proving},
+    AuthError, Credential, MECHANISM, MECHANISM_PLUS, Md5Hash, Progress,
+    scram::client::{Binding, Opened, Proof, Proving},
 };
 use crate::{
     read::{Authentication, Mechanisms},
@@ -19,6 +19,8 @@ pub struct ServerLogin {
     user: Vec<u8>,
     credential: Credential,
     random: [u8; 32],
+    /// Of a connection over TLS: what SCRAM may bind to.
+    tls: Option<Option<Box<[u8]>>>,
     state: State,
 }
 
@@ -37,7 +39,15 @@ enum State {
 impl ServerLogin {
     /// A login as `user`. `random` must be fresh: the SCRAM nonce is made of it.
     pub fn new(user: &[u8], credential: Credential, random: [u8; 32]) -> Self {
-        Self { user: user.to_vec(), credential, random, state: State::New }
+        Self { user: user.to_vec(), credential, random, tls: None, state: State::New }
+    }
+
+    /// The connection is over TLS; `end_point` is the `tls-server-end-point` of the server's certificate, where it
+    /// defines one. SCRAM binds to it if the server offers that.
+    #[must_use]
+    pub fn over_tls(mut self, end_point: Option<Box<[u8]>>) -> Self {
+        self.tls = Some(end_point);
+        self
     }
 
     /// Takes what the server asks for, and appends the answer, if there is one.
@@ -94,17 +104,23 @@ impl ServerLogin {
         Ok(State::Answered)
     }
 
-    fn sasl(&self, mut mechanisms: Mechanisms<'_>, out: &mut Vec<u8>) -> Result<State, AuthError> {
-        if !mechanisms.any(|mechanism| mechanism == MECHANISM.as_bytes()) {
-            return Err(AuthError::NoMechanism);
-        }
+    fn sasl(&self, mechanisms: Mechanisms<'_>, out: &mut Vec<u8>) -> Result<State, AuthError> {
+        let offers = |name: &str| mechanisms.into_iter().any(|mechanism| mechanism == name.as_bytes());
+        let (mechanism, binding) = match &self.tls {
+            Some(Some(end_point)) if offers(MECHANISM_PLUS) => {
+                (MECHANISM_PLUS, Binding::EndPoint(end_point.clone()))
+            }
+            _ if !offers(MECHANISM) => return Err(AuthError::NoMechanism),
+            Some(Some(_)) => (MECHANISM, Binding::NotOffered),
+            Some(None) | None => (MECHANISM, Binding::Impossible),
+        };
         let proof = match &self.credential {
             Credential::Password(password) => Proof::Password(password.clone()),
             Credential::ScramKeys(keys) => Proof::Keys(keys.clone()),
             _ => return Err(self.wrong_type("cannot do SCRAM authentication: no password and no SCRAM keys")),
         };
-        let (opened, client_first) = Opened::new(proof, &self.random);
-        write::sasl_initial_response(out, MECHANISM.as_bytes(), Some(client_first.as_bytes()))?;
+        let (opened, client_first) = Opened::new(proof, &self.random, binding);
+        write::sasl_initial_response(out, mechanism.as_bytes(), Some(client_first.as_bytes()))?;
         Ok(State::ScramOpened(Box::new(opened)))
     }
 

@@ -46,9 +46,15 @@ impl Fake {
 }
 
 async fn startup(stream: &mut TcpStream) -> Option<()> {
-    let length = stream.read_u32().await.ok()? as usize;
-    let mut packet = vec![0; length.checked_sub(4)?];
-    stream.read_exact(&mut packet).await.ok()?;
+    let mut packet = first_packet(stream).await?;
+    // SSLRequest: it has no TLS.
+    if packet.len() == 4 {
+        stream.write_all(b"N").await.ok()?;
+        packet = first_packet(stream).await?;
+    }
+    if packet.len() < 4 {
+        return None;
+    }
     let mut out = Vec::new();
     write::authentication_ok(&mut out);
     write::parameter_status(&mut out, b"server_version", b"15.0").unwrap();
@@ -56,6 +62,13 @@ async fn startup(stream: &mut TcpStream) -> Option<()> {
     write::backend_key_data(&mut out, 4711, &[1, 2, 3, 4]).unwrap();
     write::ready_for_query(&mut out, TransactionStatus::Idle);
     stream.write_all(&out).await.ok()
+}
+
+async fn first_packet(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let length = stream.read_u32().await.ok()? as usize;
+    let mut packet = vec![0; length.checked_sub(4)?];
+    stream.read_exact(&mut packet).await.ok()?;
+    Some(packet)
 }
 
 /// The next message of a client: tag and body.

@@ -178,7 +178,10 @@ fn broken_scram_messages_fail_as_a_login_and_say_why_in_the_log() {
     assert_eq!(first(b""), "client-first has no channel binding flag");
     assert_eq!(first(b"\xff"), "client-first is not UTF-8");
     assert_eq!(first("é,,n=,r=c".as_bytes()), "client-first has no channel binding flag");
-    assert_eq!(first(b"p=tls-unique,,n=,r=c"), "channel binding was not offered");
+    assert_eq!(
+        first(b"p=tls-unique,,n=,r=c"),
+        "client-first binds to something else than tls-server-end-point"
+    );
     assert_eq!(first(b"n,a=root,n=,r=c"), "authorization identity is not supported");
     assert_eq!(first(b"n,,m=x,n=,r=c"), "client requires a SCRAM extension that is not supported");
     assert_eq!(first(b"n,,r=c"), "client-first has no user name attribute");

@@ -6,15 +6,37 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use subtle::ConstantTimeEq;
 
 use super::{
-    Key, MAX_ITERATIONS, ScramKeys,
+    BOUND_HEADER, Key, MAX_ITERATIONS, ScramKeys,
     attributes::{NONCE_BYTES, is_nonce, take},
-    decode_key, hmac, sha256, xor,
+    channel_binding, decode_key, hmac, sha256, xor,
 };
 use crate::auth::{AuthError, Password};
 
-/// Channel binding flag `n` and no authorization identity, and its base64.
-const GS2_HEADER: &str = "n,,";
-const GS2_HEADER_BASE64: &str = "biws";
+/// What the exchange is bound to.
+pub(in crate::auth) enum Binding {
+    /// Nothing, and it could not be: there is no TLS.
+    Impossible,
+    /// Nothing, since the server does not offer it. A server that does, and reads this, knows that somebody between the
+    /// two has taken its offer away.
+    NotOffered,
+    /// The server's certificate.
+    EndPoint(Box<[u8]>),
+}
+
+impl Binding {
+    fn header(&self) -> &'static str {
+        match self {
+            Self::Impossible => "n,,",
+            Self::NotOffered => "y,,",
+            Self::EndPoint(_) => BOUND_HEADER,
+        }
+    }
+
+    fn repeated(&self) -> String {
+        let end_point: &[u8] = if let Self::EndPoint(end_point) = self { end_point } else { &[] };
+        channel_binding(self.header(), end_point)
+    }
+}
 
 /// What the proof is made of.
 pub(in crate::auth) enum Proof {
@@ -28,6 +50,7 @@ pub(in crate::auth) enum Proof {
 pub(in crate::auth) struct Opened {
     proof: Proof,
     nonce: String,
+    binding: Binding,
 }
 
 /// The exchange before server-final.
@@ -37,11 +60,11 @@ pub(in crate::auth) struct Proving {
 
 impl Opened {
     /// Gives the exchange and client-first.
-    pub(in crate::auth) fn new(proof: Proof, random: &[u8; 32]) -> (Self, String) {
+    pub(in crate::auth) fn new(proof: Proof, random: &[u8; 32], binding: Binding) -> (Self, String) {
         let nonce = BASE64.encode(&random[..NONCE_BYTES]);
         // The user is the startup packet's; PostgreSQL ignores a name here, and libpq sends none.
-        let client_first = format!("{GS2_HEADER}n=,r={nonce}");
-        (Self { proof, nonce }, client_first)
+        let client_first = format!("{}n=,r={nonce}", binding.header());
+        (Self { proof, nonce, binding }, client_first)
     }
 
     /// Takes server-first; gives the exchange and client-final.
@@ -54,7 +77,7 @@ impl Opened {
             return Err(fail("its nonce does not extend ours"));
         }
         let keys = self.proof.keys(&first)?;
-        let without_proof = format!("c={GS2_HEADER_BASE64},r={}", first.nonce);
+        let without_proof = format!("c={},r={}", self.binding.repeated(), first.nonce);
         let signed = format!("n=,r={},{text},{without_proof}", self.nonce);
         let client_signature = hmac(&sha256(&*keys.client_key), &[signed.as_bytes()]);
         let proof = xor(&keys.client_key, &client_signature);

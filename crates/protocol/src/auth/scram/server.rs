@@ -1,22 +1,51 @@
 //! The server's side of a SCRAM exchange: client-first → server-first, client-final → server-final.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use subtle::ConstantTimeEq;
 
 use super::{
-    ScramKeys, ScramSecret,
+    BOUND_HEADER, ScramKeys, ScramSecret,
     attributes::{NONCE_BYTES, is_nonce, take},
-    decode_key, hmac, sha256, xor,
+    channel_binding, decode_key, hmac, sha256, xor,
 };
 use crate::auth::AuthError;
+
+/// The flag of [`BOUND_HEADER`].
+const BOUND_FLAG: &str = "p=tls-server-end-point";
+
+/// What the client may bind to, and whether it has chosen to.
+pub(in crate::auth) struct Offer {
+    /// `None`: channel binding was not offered.
+    pub(in crate::auth) end_point: Option<Arc<[u8]>>,
+    /// The client chose the mechanism with it.
+    pub(in crate::auth) chosen: bool,
+}
+
+impl Offer {
+    /// Whether client-first's header goes with the choice.
+    fn check(&self, header: &str) -> Result<(), &'static str> {
+        match (header, self.chosen) {
+            (BOUND_HEADER, true) if self.end_point.is_some() => Ok(()),
+            (BOUND_HEADER, false) => Err("client binds the channel with a mechanism that does not"),
+            (_, true) => Err("client does not bind the channel with a mechanism that does"),
+            // Somebody between the two has taken the offer away.
+            ("y,,", false) if self.end_point.is_some() => {
+                Err("channel binding was offered and did not arrive")
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 /// What is kept of an exchange between its two messages.
 pub(in crate::auth) struct Exchange {
     secret: ScramSecret,
     /// Whether the secret is a mock one: the exchange goes its usual way, and fails.
     mock: bool,
-    /// `n,,` or `y,,`: the client must repeat it under its proof.
-    gs2_header: String,
+    /// client-first's header with what it binds to, in base64: the client must repeat it under its proof.
+    binding: String,
     /// The client's nonce and ours.
     nonce: String,
     /// client-first without its header, and server-first, as the proof signs them.
@@ -34,15 +63,19 @@ impl Exchange {
     pub(in crate::auth) fn start(
         client_first: &[u8],
         secret: (ScramSecret, bool),
+        offer: &Offer,
         random: &[u8; 32],
     ) -> Result<(Self, String), AuthError> {
         let (secret, mock) = secret;
         let first = ClientFirst::read(client_first).map_err(|detail| AuthError::Sasl { detail })?;
+        offer.check(first.gs2_header).map_err(|detail| AuthError::Sasl { detail })?;
+        let end_point = offer.end_point.as_deref().filter(|_| offer.chosen).unwrap_or_default();
+        let binding = channel_binding(first.gs2_header, end_point);
         let nonce = format!("{}{}", first.nonce, BASE64.encode(&random[..NONCE_BYTES]));
         let salt = BASE64.encode(&secret.salt);
         let server_first = format!("r={nonce},s={salt},i={}", secret.iterations);
         let signed = format!("{},{server_first}", first.bare);
-        let exchange = Self { secret, mock, gs2_header: first.gs2_header.to_owned(), nonce, signed };
+        let exchange = Self { secret, mock, binding, nonce, signed };
         Ok((exchange, server_first))
     }
 
@@ -54,7 +87,7 @@ impl Exchange {
             text.rsplit_once(",p=").ok_or(fail("client-final does not end in a proof"))?;
         let mut left = without_proof;
         let binding = take(&mut left, 'c').ok_or(fail("client-final has no channel binding attribute"))?;
-        if binding != BASE64.encode(&self.gs2_header) {
+        if binding != self.binding {
             return Err(fail("client-final repeats another channel binding header"));
         }
         if take(&mut left, 'r') != Some(self.nonce.as_str()) {
@@ -84,15 +117,16 @@ struct ClientFirst<'a> {
 impl<'a> ClientFirst<'a> {
     fn read(message: &'a [u8]) -> Result<Self, &'static str> {
         let text = std::str::from_utf8(message).map_err(|_| "client-first is not UTF-8")?;
-        // `y`: the client could bind the channel and saw that we do not offer it, which is true.
-        let bare = match text.get(..2) {
-            Some("n," | "y,") => {
-                text[2..].strip_prefix(',').ok_or("authorization identity is not supported")?
+        let bare = match text.split_once(',') {
+            Some(("n" | "y" | BOUND_FLAG, after)) => {
+                after.strip_prefix(',').ok_or("authorization identity is not supported")?
             }
-            Some("p=") => return Err("channel binding was not offered"),
+            Some((flag, _)) if flag.starts_with("p=") => {
+                return Err("client-first binds to something else than tls-server-end-point");
+            }
             _ => return Err("client-first has no channel binding flag"),
         };
-        let gs2_header = &text[..3];
+        let gs2_header = &text[..text.len() - bare.len()];
         let mut left = bare;
         if left.starts_with("m=") {
             return Err("client requires a SCRAM extension that is not supported");
