@@ -51,6 +51,7 @@ pub use cluster::{examine, setup_sql};
 pub use error::StartError;
 pub use handle::{Handle, Pipe, PipeError};
 pub use listener::Inherited;
+pub use tls::check_tls;
 
 pub use howdah_config as config;
 pub use howdah_controller::{Diagnosis, Finding, Verdict};

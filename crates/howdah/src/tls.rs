@@ -146,6 +146,14 @@ impl Tls {
     }
 }
 
+/// What there is to say of the TLS settings, for `howdah check`: notes, or why they cannot be used.
+///
+/// # Errors
+/// A file that cannot be read, or a word that is none; PgBouncer's text.
+pub fn check_tls(settings: &Settings) -> Result<Vec<String>, String> {
+    Tls::build(settings).map(|prepared| prepared.notes).map_err(|error| error.to_string())
+}
+
 impl Pooler {
     /// Puts the TLS settings of the configuration in force into force; servers that were connected to with others
     /// are closed as RECONNECT does. `false`: they cannot be built, the log says why, and the old ones stay.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
+use rustls::unbuffered::{ConnectionState, EncodeError, ReadTraffic, UnbufferedStatus, WriteTraffic};
 
 use crate::Negotiated;
 use crate::end::{End, HandshakeError, Raw};
@@ -138,13 +138,15 @@ impl<C: End> Channel<C> {
     /// The handshake's step; plaintext that comes along waits for the first read.
     fn work_on_sealed(&mut self) -> Result<(), rustls::Error> {
         let mut sealed = std::mem::take(&mut self.sealed);
-        let done = self.work(&mut sealed, &mut []);
-        let (done, _) = done?;
-        sealed.drain(..done);
-        if !sealed.is_empty() {
-            self.sealed = sealed;
-        }
+        let (done, _) = self.work(&mut sealed, &mut [])?;
+        self.keep_sealed_from(sealed, done);
         Ok(())
+    }
+
+    /// Keeps what is left of the beginning of a record; holds no memory where nothing is.
+    fn keep_sealed_from(&mut self, mut sealed: Vec<u8>, done: usize) {
+        sealed.drain(..done);
+        self.sealed = if sealed.is_empty() { Vec::new() } else { sealed };
     }
 
     /// Reads plaintext into `target`; 0 bytes is the end, whether the peer said so or just left.
@@ -244,11 +246,7 @@ impl<C: End> Channel<C> {
             let UnbufferedStatus { mut discard, state } = self.connection.process(&mut input[done..]);
             let more = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        sink.take(record.payload);
-                    }
+                    discard += open(&mut traffic, |payload| sink.take(payload))?;
                     true
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
@@ -266,7 +264,7 @@ impl<C: End> Channel<C> {
                 }
                 Ok(_) => false,
                 Err(error) => {
-                    self.fail();
+                    self.fail(&mut input[done + discard..]);
                     return Err(error);
                 }
             };
@@ -277,18 +275,13 @@ impl<C: End> Channel<C> {
         }
     }
 
-    /// After an error: what the peer is to be told of it.
-    fn fail(&mut self) {
+    /// After an error: what the peer is to be told of it. `rest` is what has not been done with: rustls keeps its
+    /// place in it, and must not be shown less.
+    fn fail(&mut self, rest: &mut [u8]) {
         self.over = true;
-        loop {
-            match self.connection.process(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    if encode(|out| data.encode(out), &mut self.unsent).is_err() {
-                        return;
-                    }
-                }
-                _ => return,
-            }
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.connection.process(rest).state {
+            // Without it the peer sees the end alone.
+            let _ = encode(|out| data.encode(out), &mut self.unsent);
         }
     }
 
@@ -356,18 +349,47 @@ impl<C: End> Channel<C> {
         &mut self,
         mut what: impl FnMut(&mut WriteTraffic<'_, C::Data>) -> io::Result<R>,
     ) -> io::Result<R> {
-        loop {
-            match self.connection.process(&mut []).state {
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => return what(&mut traffic),
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    encode(|out| data.encode(out), &mut self.unsent).map_err(broken)?;
+        // What is kept of an incomplete message is shown again: rustls keeps its place in it.
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let mut done = 0;
+        let outcome = loop {
+            let UnbufferedStatus { mut discard, state } = self.connection.process(&mut sealed[done..]);
+            let outcome = match state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => Some(what(&mut traffic)),
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    let opened = &mut self.opened;
+                    match open(&mut traffic, |payload| opened.extend_from_slice(payload)) {
+                        Ok(more) => {
+                            discard += more;
+                            None
+                        }
+                        Err(error) => Some(Err(broken(error))),
+                    }
                 }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.ended = true,
-                Ok(_) => return Err(io::ErrorKind::BrokenPipe.into()),
-                Err(error) => return Err(broken(error)),
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(|out| data.encode(out), &mut self.unsent).err().map(|error| Err(broken(error)))
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.ended = true;
+                    None
+                }
+                Ok(_) => Some(Err(io::ErrorKind::BrokenPipe.into())),
+                Err(error) => {
+                    self.fail(&mut sealed[done + discard..]);
+                    Some(Err(broken(error)))
+                }
+            };
+            done += discard;
+            if let Some(outcome) = outcome {
+                break outcome;
             }
-        }
+        };
+        self.keep_sealed_from(sealed, done);
+        outcome
     }
 
     /// Whether the socket took all of it; what it did not is kept.
@@ -447,6 +469,20 @@ impl<C: End> Channel<C> {
 
 fn broken(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Hands out the plaintext of each record; how much more of the input is done with.
+fn open<Data>(
+    traffic: &mut ReadTraffic<'_, '_, Data>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<usize, rustls::Error> {
+    let mut discard = 0;
+    while let Some(record) = traffic.next_record() {
+        let record = record?;
+        discard += record.discard;
+        take(record.payload);
+    }
+    Ok(discard)
 }
 
 /// Appends what TLS itself has to say.

@@ -234,3 +234,24 @@ fn a_channel_is_small() {
     assert!(size <= 2048, "{size} bytes");
     assert!(size_of::<Channel<()>>() <= 96);
 }
+
+#[test]
+fn no_flipped_bit_passes_and_none_is_a_panic() {
+    // Of the client's first flight, and of data: whatever is flipped, the server sees an error or waits for more.
+    for place in 0..300 {
+        let mut pair = Pair::new(usize::MAX, usize::MAX, "secure");
+        let (channel, mut raw) = pair.client();
+        assert!(channel.poll_handshake(&mut context(), &mut raw).is_pending());
+        let length = pair.up.bytes.len();
+        pair.up.bytes[place * 7 % length] ^= 1 << (place % 8);
+        let (channel, mut raw) = pair.server();
+        let _ = channel.poll_handshake(&mut context(), &mut raw);
+    }
+    let mut pair = Pair::new(usize::MAX, usize::MAX, "secure");
+    pair.shake_hands();
+    let (channel, mut raw) = pair.client();
+    assert!(channel.poll_write(&mut context(), &mut raw, &noise(100)).is_ready());
+    pair.up.bytes[50] ^= 1;
+    let (channel, mut raw) = pair.server();
+    assert!(matches!(channel.poll_read(&mut context(), &mut raw, &mut [0; 200]), Poll::Ready(Err(_))));
+}

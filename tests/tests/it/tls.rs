@@ -3,6 +3,7 @@
 
 mod certificates;
 mod clients;
+mod control;
 mod files;
 mod servers;
 mod streams;

@@ -189,3 +189,30 @@ async fn a_handshake_that_stands_still_blocks_nobody_and_ends_in_time() {
     let _ = within("the end", raw.stream.read_to_end(&mut rest)).await;
     assert!(log(binary.dir()).contains("TLS handshake error: "));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_over_rustls_binds_its_login_to_the_channel() {
+    let pg = postgres().await;
+    let site = Site::new();
+    let settings = site.settings("require", "auth_type = scram-sha-256");
+    let binary = Binary::start(&format!("postgres = {}", entry(&pg, "user=postgres")), &settings).await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(site.ca.file("ca")).unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let ask = format!(
+        "host=localhost hostaddr=127.0.0.1 port={} user=alice password=secret dbname=postgres sslmode=require \
+         channel_binding=require",
+        binary.port()
+    );
+    let tls = tokio_postgres_rustls::MakeRustlsConnect::new(config);
+    let (client, connection) = within("a login", tokio_postgres::connect(&ask, tls)).await.unwrap();
+    tokio::spawn(connection);
+    let row = client.query_one("SELECT $1::int4 + 1", &[&41_i32]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 42);
+    // Leaving without a word of TLS is leaving.
+    drop(client);
+    until("the client to be gone", || async {
+        log(binary.dir()).contains("closing because: client close request")
+    })
+    .await;
+}

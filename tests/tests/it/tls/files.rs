@@ -57,6 +57,10 @@ fn what_cannot_be_set_up_ends_the_start() {
         let line = log.lines().rev().find(|line| line.contains(&text));
         assert!(line.is_some_and(|line| line.contains(" ERROR ")), "{settings}: {log}");
         assert!(log.lines().last().unwrap().ends_with("FATAL TLS setup failed"), "{log}");
+        let check = Command::new(howdah_program()).arg("check").arg(&ini).output().unwrap();
+        let said = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert_eq!(check.status.code(), Some(1), "{said}");
+        assert!(said.contains(&text) && said.ends_with(": 1 mistake\n"), "{said}");
     }
 }
 
