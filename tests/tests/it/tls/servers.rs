@@ -164,24 +164,23 @@ async fn a_changed_setting_replaces_servers_and_an_equal_one_does_not() {
     let settings = |mode: &str| format!("logfile = @DIR@/log\nserver_tls_sslmode = {mode}");
     let binary = Binary::start(&databases, &settings("disable")).await;
     let ask = conninfo(&binary, "");
-    let backend =
-        format!("SELECT pg_backend_pid() || ' ' || ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
-    let first = psql(&ask, &backend).await.unwrap();
+    let backend = "SELECT pg_backend_pid() || ' ' || ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let first = psql(&ask, backend).await.unwrap();
     assert!(first.ends_with(" false"), "{first}");
     console(&binary, "RELOAD").await.unwrap();
-    assert_eq!(psql(&ask, &backend).await.unwrap(), first, "nothing has changed");
+    assert_eq!(psql(&ask, backend).await.unwrap(), first, "nothing has changed");
     binary.rewrite(&databases, &settings("require"));
     console(&binary, "RELOAD").await.unwrap();
-    let second = psql(&ask, &backend).await.unwrap();
+    let second = psql(&ask, backend).await.unwrap();
     assert!(second.ends_with(" true"), "{second}");
     assert!(log(binary.dir()).contains("closing because: database configuration changed"));
     // A setup that fails leaves servers and settings as they are.
     binary.rewrite(&databases, &format!("{}\nserver_tls_ca_file = /no/such/file", settings("verify-ca")));
     assert!(console(&binary, "RELOAD").await.is_err());
-    assert_eq!(psql(&ask, &backend).await.unwrap(), second);
+    assert_eq!(psql(&ask, backend).await.unwrap(), second);
     console(&binary, "SET server_tls_ca_file = ''").await.unwrap();
     assert_eq!(console(&binary, "SET server_tls_sslmode = 'disable'").await.as_deref(), Ok(""));
-    assert!(psql(&ask, &backend).await.unwrap().ends_with(" false"));
+    assert!(psql(&ask, backend).await.unwrap().ends_with(" false"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
