@@ -2,7 +2,7 @@
 //! groups agree with the records at any moment. The rules of *when* are in the callers.
 
 use crate::effect::{CloseReason, Effect, Failure, Lease};
-use crate::ids::{GroupId, LoginId, PoolId, ServerId, Time};
+use crate::ids::{GroupId, Id, LoginId, PoolId, ServerId, Time};
 use crate::pools::Pools;
 use crate::records::{Server, State};
 use std::hash::Hash;
@@ -10,18 +10,25 @@ use std::hash::Hash;
 impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     /// Starts a login. The caller has seen that there is room.
     pub(crate) fn launch(&mut self, now: Time, pool: PoolId, reserve: bool) {
-        let Some(record) = self.pools.get_mut(pool.0) else { return };
+        let Some(login) = self.enter_login(now, pool) else { return };
+        let Some(key) = self.pools.get(pool.0).map(|record| record.key.clone()) else { return };
+        self.effects.push_back(Effect::Connect { pool, key, login, reserve });
+    }
+
+    /// Writes a login into the books: from here on it is counted as a server.
+    pub(crate) fn enter_login(&mut self, now: Time, pool: PoolId) -> Option<LoginId> {
+        let record = self.pools.get_mut(pool.0)?;
         let server = self.servers.insert(Server::login(pool, now, record.epoch));
         let login = LoginId(ServerId(server));
         record.total += 1;
         record.logins.push(login);
-        let (key, groups) = (record.key.clone(), record.groups);
+        let groups = record.groups;
         for group in groups {
             if let Some(group) = self.groups.get_mut(group.0) {
                 group.count += 1;
             }
         }
-        self.effects.push_back(Effect::Connect { pool, key, login, reserve });
+        Some(login)
     }
 
     /// Strikes a server out, whatever it was doing.
@@ -117,11 +124,25 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// Takes the waiter out that has waited longest.
     pub(crate) fn next_waiter(&mut self, pool: PoolId) -> Option<W> {
-        let record = self.pools.get_mut(pool.0)?;
-        let id = record.waiters.front()?;
-        record.waiters.remove(&mut self.waiters, id);
-        if record.waiters.is_empty() {
-            self.set_starved(pool, false);
+        let front = self.pools.get(pool.0)?.waiters.front()?;
+        self.take_waiter(front)
+    }
+
+    /// The same among those who take a server that is there.
+    pub(crate) fn next_sharer(&mut self, pool: PoolId) -> Option<W> {
+        let first = self.first_waiter(pool, false)?;
+        self.take_waiter(first)
+    }
+
+    /// Takes a waiter out of its queue.
+    pub(crate) fn take_waiter(&mut self, id: Id) -> Option<W> {
+        let (pool, own) = self.waiters.get(id).map(|waiter| (waiter.pool, waiter.own))?;
+        if let Some(record) = self.pools.get_mut(pool.0) {
+            record.waiters.remove(&mut self.waiters, id);
+            record.own -= u32::from(own);
+            if record.waiters.is_empty() {
+                self.set_starved(pool, false);
+            }
         }
         self.waiters.remove(id).map(|waiter| waiter.token)
     }

@@ -44,18 +44,19 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
                 return Checkout::Ready(lease);
             }
         }
-        self.enqueue(now, pool, waiter, place)
+        let (place, since) = place;
+        self.enqueue(now, Waiter::new(pool, waiter, since), place)
     }
 
-    fn enqueue(
-        &mut self,
-        now: Time,
-        pool: PoolId,
-        waiter: W,
-        (place, since): (Place, Time),
-    ) -> Checkout<C, W, E> {
-        let id = self.waiters.insert(Waiter::new(pool, waiter, since));
+    pub(crate) fn enqueue_last(&mut self, now: Time, waiter: Waiter<W>) -> Checkout<C, W, E> {
+        self.enqueue(now, waiter, Place::Back)
+    }
+
+    fn enqueue(&mut self, now: Time, waiter: Waiter<W>, place: Place) -> Checkout<C, W, E> {
+        let (pool, own) = (waiter.pool, waiter.own);
+        let id = self.waiters.insert(waiter);
         if let Some(record) = self.pools.get_mut(pool.0) {
+            record.own += u32::from(own);
             match place {
                 Place::Back => record.waiters.push_back(&mut self.waiters, id),
                 Place::Front => record.waiters.push_front(&mut self.waiters, id),
@@ -68,16 +69,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// A waiter leaves the queue. With `Settled` the hand-over (or failure) has already happened: see [`Abandoned`].
     pub fn abandon(&mut self, waiter: WaiterId) -> Abandoned<W> {
-        let Some(gone) = self.waiters.get(waiter.0).map(|record| record.pool) else {
-            return Abandoned::Settled;
-        };
-        if let Some(pool) = self.pools.get_mut(gone.0) {
-            pool.waiters.remove(&mut self.waiters, waiter.0);
-            if pool.waiters.is_empty() {
-                self.set_starved(gone, false);
-            }
-        }
-        self.waiters.remove(waiter.0).map_or(Abandoned::Settled, |record| Abandoned::Left(record.token))
+        self.take_waiter(waiter.0).map_or(Abandoned::Settled, Abandoned::Left)
     }
 
     /// Takes the waiters out that the owner picks (KILL, a per-user `query_wait_timeout`, …): `pick` sees each token and since when
@@ -178,10 +170,16 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
             return;
         }
         let held = self.pools.get(pool.0).is_none_or(|record| record.holds.any());
-        let waiter = if held { None } else { self.next_waiter(pool) };
+        let waiter = if held || self.own_is_first(pool) { None } else { self.next_sharer(pool) };
         match waiter {
             Some(waiter) => self.lease_directly(now, server, conn, waiter),
-            None => self.lay_idle(now, server, conn),
+            None => {
+                self.lay_idle(now, server, conn);
+                let starved = self.serve_own(now, pool);
+                if starved {
+                    self.set_starved(pool, true);
+                }
+            }
         }
     }
 

@@ -97,6 +97,18 @@ pub enum Effect<K, C, W, E> {
         /// Beyond `pool_size`: PgBouncer logs `taking connection from reserve_pool`.
         reserve: bool,
     },
+    /// The turn of one who wants a connection of its own has come ([`Pools::checkout_own`](crate::Pools::checkout_own)): it
+    /// connects and logs in by itself; answer with [`Pools::own_login_succeeded`](crate::Pools::own_login_succeeded) or
+    /// [`Pools::login_failed`](crate::Pools::login_failed), exactly once. When the waiter is gone, fail the login as
+    /// [`FailureKind::Aborted`].
+    ConnectOwn {
+        /// What the owner passed to `checkout_own`.
+        waiter: W,
+        /// The login's name.
+        login: LoginId,
+        /// Beyond `pool_size`.
+        reserve: bool,
+    },
     /// This login is not wanted any more (its pool was invalidated or removed). It may be stopped, with
     /// [`FailureKind::Aborted`]; a success is closed.
     AbortLogin {
@@ -137,7 +149,7 @@ pub enum CloseReason {
     LifetimeOver,
     /// `server idle timeout`
     IdleTimeout,
-    /// `evicted`: another pool under the same limit needs the place.
+    /// `evicted`: another pool under the same limit needs the place, or one who wants a connection of its own.
     Evicted,
     /// `database configuration changed` (RELOAD, RECONNECT)
     ConfigChanged,

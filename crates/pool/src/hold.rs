@@ -1,6 +1,6 @@
 //! Holding back: PAUSE, plain holds, invalidation by epoch (RECONNECT, RELOAD), and the fence of a failover.
 
-use crate::effect::{CloseReason, Effect};
+use crate::effect::CloseReason;
 use crate::ids::{PoolId, ServerId, Time};
 use crate::pools::Pools;
 use std::hash::Hash;
@@ -113,12 +113,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// After a hold: idle servers to waiters, and a login for the rest.
     fn serve(&mut self, now: Time, pool: PoolId) {
-        while self.pools.get(pool.0).is_some_and(|record| !record.holds.any() && !record.waiters.is_empty()) {
-            let Some(lease) = self.lease_idle(now, pool) else { break };
-            if let Some(waiter) = self.next_waiter(pool) {
-                self.effects.push_back(Effect::HandOver { waiter, lease });
-            }
-        }
+        self.hand_out_idle(now, pool);
         self.launch_for_waiters(now, pool);
         self.relieve(now);
     }

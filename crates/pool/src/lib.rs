@@ -40,6 +40,7 @@
 //!
 //! - A pool with waiters has no idle server, except behind a hold: nobody overtakes.
 //! - A hand-over that was decided before an `abandon` stands: `abandon` then says `Settled`, and the owner gives the lease back.
+//! - Who wants a connection of its own waits in the same queue ([`Pools::checkout_own`]), and takes no server that is there.
 //! - `query_wait_timeout` is the pool's, applied by [`Pools::maintain`]; where a client's own differs, the owner uses
 //!   [`Pools::drain_waiters`] or its own timer and `abandon`.
 //!
@@ -77,6 +78,7 @@ mod ids;
 mod list;
 mod login;
 mod maintain;
+mod own;
 mod pools;
 mod records;
 mod report;

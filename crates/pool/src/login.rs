@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Whether the pool's own size allows one more server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
+pub(crate) enum Room {
     Free,
     /// Only from the reserve.
     Reserve,
@@ -63,7 +63,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     }
 
     /// Takes the login off the pool's books; `None` when it is not in flight.
-    fn end_login(&mut self, login: LoginId) -> Option<PoolId> {
+    pub(crate) fn end_login(&mut self, login: LoginId) -> Option<PoolId> {
         let pool = self.servers.get(login.server().0)?.pool;
         let record = self.pools.get_mut(pool.0)?;
         let at = record.logins.iter().position(|in_flight| *in_flight == login)?;
@@ -73,13 +73,14 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// Starts logins when someone waits and everything allows it, evicting if need be.
     pub(crate) fn launch_for_waiters(&mut self, now: Time, pool: PoolId) {
+        let starved = self.serve_own(now, pool);
         loop {
             let room = self.room_for_waiters(now, pool);
             if room == Room::Full {
-                return self.set_starved(pool, false);
+                return self.set_starved(pool, starved);
             }
             let made = self.make_room(pool);
-            self.set_starved(pool, !made);
+            self.set_starved(pool, starved || !made);
             if !made {
                 return;
             }
@@ -90,18 +91,24 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
     /// `Full` as well when nobody waits, or enough logins are in flight, or none may start.
     fn room_for_waiters(&self, now: Time, pool: PoolId) -> Room {
         let Some(record) = self.pools.get(pool.0) else { return Room::Full };
-        let Some(longest) = record.waiters.front().and_then(|id| self.waiters.get(id)) else {
+        let Some(longest) = self.first_waiter(pool, false).and_then(|id| self.waiters.get(id)) else {
             return Room::Full;
         };
-        if record.holds.any() || record.removed || !record.may_log_in() || record.in_login_retry(now) {
+        if !record.may_log_in_anybody(now) || !record.may_log_in() {
             return Room::Full;
         }
+        self.room_since(now, pool, longest.since)
+    }
+
+    /// Whether the pool's own size has room for one who waits since then.
+    pub(crate) fn room_since(&self, now: Time, pool: PoolId, since: Time) -> Room {
+        let Some(record) = self.pools.get(pool.0) else { return Room::Full };
         let settings = &record.settings;
         if settings.size == 0 || record.total < settings.size {
             return Room::Free;
         }
         let reserve_due =
-            settings.reserve_timeout > Duration::ZERO && now.since(longest.since) >= settings.reserve_timeout;
+            settings.reserve_timeout > Duration::ZERO && now.since(since) >= settings.reserve_timeout;
         if reserve_due && settings.ceiling().is_none_or(|ceiling| record.total < ceiling) {
             Room::Reserve
         } else {
@@ -111,7 +118,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// Evicts the longest idle servers of other pools until the pool's groups have room for one more. Evicts nothing when that
     /// would not be enough. (A pool that wants a server for a waiter has no idle one itself.)
-    fn make_room(&mut self, pool: PoolId) -> bool {
+    pub(crate) fn make_room(&mut self, pool: PoolId) -> bool {
         let Some(groups) = self.pools.get(pool.0).map(|record| record.groups) else { return false };
         if !groups.iter().all(|group| self.groups.get(group.0).is_none_or(Group::could_make_room)) {
             return false;

@@ -53,12 +53,18 @@ pub(crate) struct Waiter<W> {
     pub(crate) pool: PoolId,
     pub(crate) token: W,
     pub(crate) since: Time,
+    /// It wants a connection of its own, and none that is there.
+    pub(crate) own: bool,
     links: Links,
 }
 
 impl<W> Waiter<W> {
     pub(crate) fn new(pool: PoolId, token: W, since: Time) -> Self {
-        Waiter { pool, token, since, links: Links::default() }
+        Waiter { pool, token, since, own: false, links: Links::default() }
+    }
+
+    pub(crate) fn of_its_own(pool: PoolId, token: W, since: Time) -> Self {
+        Waiter { own: true, ..Waiter::new(pool, token, since) }
     }
 }
 
@@ -129,6 +135,8 @@ pub(crate) struct Pool<K, E> {
     pub(crate) idle: List,
     /// Waiters; the one that has waited longest is at the front.
     pub(crate) waiters: List,
+    /// How many of them want a connection of their own.
+    pub(crate) own: u32,
     /// All servers: login, idle, leased, tested.
     pub(crate) total: u32,
     pub(crate) tested: u32,
@@ -161,6 +169,7 @@ impl<K, E> Pool<K, E> {
             settings,
             idle: List::default(),
             waiters: List::default(),
+            own: 0,
             total: 0,
             tested: 0,
             logins: Vec::new(),
@@ -190,7 +199,13 @@ impl<K, E> Pool<K, E> {
 
     /// Whether one more login may start: within the limit, and for a waiter whom none in flight is for yet.
     pub(crate) fn may_log_in(&self) -> bool {
-        self.logging_in() < self.settings.logins.max(1).min(self.waiters.len())
+        self.logging_in() < self.settings.logins.max(1).min(self.waiters.len() - self.own)
+    }
+
+    /// Whether nothing but room keeps a login from starting: no hold, no earlier failure, not too many in flight.
+    pub(crate) fn may_log_in_anybody(&self, now: Time) -> bool {
+        let free = self.logging_in() < self.settings.logins.max(1);
+        free && !self.holds.any() && !self.removed && !self.in_login_retry(now)
     }
 
     /// Logged in and in the owner's hands, serving.

@@ -10,5 +10,6 @@ mod hold;
 mod limits;
 mod login;
 mod model;
+mod own;
 mod queue;
 mod world;

@@ -31,6 +31,7 @@ impl World {
 
     fn perform(&mut self, effect: Effect<u32, Conn, Token, Error>) {
         match effect {
+            Effect::ConnectOwn { .. } => panic!("nobody has asked for a connection of its own"),
             Effect::Connect { pool, key, login, reserve } => {
                 assert_eq!(key, self.pool(pool).key);
                 self.judge_connect(pool, reserve);
