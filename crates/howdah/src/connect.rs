@@ -65,7 +65,7 @@ fn startup_parameters(database: &Database) -> Vec<(String, String)> {
 }
 
 /// The lines about a login that has failed (PGBOUNCER_BEHAVIOUR.md sections 7, 9 and 15).
-fn log_failure(name: &str, error: &ConnectError, age: Duration) {
+pub(crate) fn log_failure(name: &str, error: &ConnectError, age: Duration) {
     let reason = match error {
         ConnectError::NoSuchHost { host } => {
             tracing::warn!("DNS lookup failed: {host}");
@@ -87,6 +87,25 @@ fn log_failure(name: &str, error: &ConnectError, age: Duration) {
         }
     };
     tracing::info!("{name} closing because: {reason} (age={}s)", age.as_secs());
+}
+
+/// What a failed login means for those who wait; whoever watches the node hears of it.
+pub(crate) fn failure_kind(entry: &Entry, key: &PoolKey, error: &ConnectError) -> FailureKind {
+    if error.is_unreachable() {
+        // In turn the next host is next anyway.
+        if entry.database().load_balance_hosts == Some(LoadBalanceHosts::Disable) {
+            entry.host_turn.fetch_add(1, Ordering::Relaxed);
+        }
+        let refused = matches!(error, ConnectError::Unreachable(io) if io.kind() == std::io::ErrorKind::ConnectionRefused);
+        if !error.is_insecure() {
+            entry.report(key.node, if refused { Report::Refused } else { Report::Silent });
+        }
+        FailureKind::Unreachable
+    } else if error.is_starting_up() {
+        FailureKind::StartingUp
+    } else {
+        FailureKind::Refused
+    }
 }
 
 impl Pooler {
@@ -117,7 +136,7 @@ impl Pooler {
     }
 
     /// Looks the host's name up.
-    async fn resolve(&self, spec: &mut ConnectSpec) -> Result<(), ConnectError> {
+    pub(crate) async fn resolve(&self, spec: &mut ConnectSpec) -> Result<(), ConnectError> {
         let Address::Tcp { host, port } = &spec.address else { return Ok(()) };
         let config = self.config.load_full();
         let found = self.dns.address(host, *port, &config.settings, self.clock.now()).await;
@@ -170,7 +189,7 @@ impl Pooler {
         self.credentials.lock().insert((Arc::clone(&entry.name), Arc::clone(server_user)), credential);
     }
 
-    fn connect_spec(&self, entry: &Entry, key: &PoolKey) -> ConnectSpec {
+    pub(crate) fn connect_spec(&self, entry: &Entry, key: &PoolKey) -> ConnectSpec {
         let config = self.config.load();
         let database = entry.database();
         let credential = self
@@ -240,21 +259,7 @@ impl Pooler {
         if let ConnectError::Auth(howdah_protocol::auth::AuthError::WrongPasswordType { detail }) = error {
             tracing::error!("{}/{}: {detail}", key.entry, key.user);
         }
-        let kind = if error.is_unreachable() {
-            // In turn the next host is next anyway.
-            if entry.database().load_balance_hosts == Some(LoadBalanceHosts::Disable) {
-                entry.host_turn.fetch_add(1, Ordering::Relaxed);
-            }
-            let refused = matches!(error, ConnectError::Unreachable(io) if io.kind() == std::io::ErrorKind::ConnectionRefused);
-            if !error.is_insecure() {
-                entry.report(key.node, if refused { Report::Refused } else { Report::Silent });
-            }
-            FailureKind::Unreachable
-        } else if error.is_starting_up() {
-            FailureKind::StartingUp
-        } else {
-            FailureKind::Refused
-        };
+        let kind = failure_kind(entry, key, error);
         let failure = Arc::new(LoginFailure::from(error));
         self.account(|account, now| account.login_failed(now, login, failure, kind));
         self.roll.end(login.server());

@@ -113,7 +113,7 @@ fn overdue(config: &Config, client: &ClientInfo, now: Time) -> Option<&'static s
         Phase::Waiting => (config.query_timeout(&user), "query_timeout"),
         Phase::IdleInTransaction => (config.idle_transaction_timeout(&user), "idle transaction timeout"),
         Phase::Idle | Phase::Linked => (config.client_idle_timeout(&user), "client_idle_timeout"),
-        Phase::Login => return None,
+        Phase::Login | Phase::Replication => return None,
     };
     if over(by_phase.0, since) {
         return Some(by_phase.1);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use howdah_pool::{
-    Abandoned, Checkout, Effect, Failure, Lease, PoolId, Pools, Refusal, Return, ServerId, WaiterId,
+    Abandoned, Checkout, CloseReason, Effect, Failure, FailureKind, Lease, LoginId, PoolId, Pools, Refusal,
+    Return, ServerId, WaiterId,
 };
 use howdah_topology::{NodeId, Time};
 use parking_lot::Mutex;
@@ -39,7 +40,16 @@ pub(crate) enum WaitError {
     ShuttingDown,
 }
 
-type Handed = Result<Lease<Box<ServerConn>>, WaitError>;
+/// What a wait brings.
+#[derive(Debug)]
+enum Given {
+    /// A server.
+    Lease(Lease<Box<ServerConn>>),
+    /// The turn to log in for a server of one's own.
+    Turn(LoginId),
+}
+
+type Handed = Result<Given, WaitError>;
 
 /// What stands in the queue for a client.
 #[derive(Debug)]
@@ -114,8 +124,16 @@ impl Pooler {
             // The login's result is closed by the account when it comes.
             Effect::AbortLogin { .. } => {}
             Effect::HandOver { waiter, lease } => {
-                if let Err(Ok(lease)) = waiter.give.send(Ok(lease)) {
-                    self.leased(lease).give_back();
+                if let Err(Ok(given)) = waiter.give.send(Ok(Given::Lease(lease))) {
+                    self.take_back(given);
+                }
+            }
+            Effect::ConnectOwn { waiter, login, reserve } => {
+                if reserve {
+                    tracing::info!("taking connection from reserve_pool");
+                }
+                if let Err(Ok(given)) = waiter.give.send(Ok(Given::Turn(login))) {
+                    self.take_back(given);
                 }
             }
             Effect::Close { conn, reason, .. } => self.close_server(*conn, &reason.to_string(), true),
@@ -163,7 +181,103 @@ impl Pooler {
             Checkout::Waiting(waiter) => waiter,
         };
         let mut waiting = Waiting { pooler: Arc::clone(self), waiter, receive: Some(receive) };
-        waiting.outcome().await
+        match waiting.outcome().await? {
+            Given::Lease(lease) => Ok(self.leased(lease)),
+            // The account gives everyone what they asked for.
+            given @ Given::Turn(_) => {
+                self.take_back(given);
+                Err(WaitError::Removed)
+            }
+        }
+    }
+
+    /// The turn to log in for a server of one's own, after the wait that it takes.
+    pub(crate) async fn checkout_own(self: &Arc<Self>, pool: PoolId, since: Time) -> Result<Turn, WaitError> {
+        let (give, receive) = oneshot::channel();
+        let outcome = self.account(|account, now| {
+            account.checkout_own(now, pool, pool_time(since).min(now), Waiter { give })
+        });
+        let waiter = match outcome {
+            Checkout::Waiting(waiter) => waiter,
+            Checkout::Refused(_, Refusal::LoginFailing(error)) => return Err(WaitError::LoginFailing(error)),
+            Checkout::Refused(_, Refusal::NoSuchPool) => return Err(WaitError::Removed),
+            Checkout::Ready(lease) => {
+                self.leased(lease).give_back();
+                return Err(WaitError::Removed);
+            }
+        };
+        let mut waiting = Waiting { pooler: Arc::clone(self), waiter, receive: Some(receive) };
+        match waiting.outcome().await? {
+            Given::Turn(login) => Ok(Turn { pooler: Arc::clone(self), login: Some(login) }),
+            given @ Given::Lease(_) => {
+                self.take_back(given);
+                Err(WaitError::Removed)
+            }
+        }
+    }
+
+    /// What nobody is there to take.
+    fn take_back(self: &Arc<Self>, given: Given) {
+        match given {
+            Given::Lease(lease) => self.leased(lease).give_back(),
+            Given::Turn(login) => drop(Turn { pooler: Arc::clone(self), login: Some(login) }),
+        }
+    }
+}
+
+/// The turn to log in for a server of one's own; dropped, it goes to the next.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pooler: Arc<Pooler>,
+    login: Option<LoginId>,
+}
+
+impl Turn {
+    /// The server that is to be.
+    pub(crate) fn server(&self) -> Option<ServerId> {
+        self.login.map(LoginId::server)
+    }
+
+    /// Logged in: counted until the [`Own`] is dropped.
+    ///
+    /// # Errors
+    /// Why it is to be closed at once.
+    pub(crate) fn succeeded(mut self) -> Result<Own, CloseReason> {
+        let login = self.login.take().ok_or(CloseReason::NotLeased)?;
+        let server = self.pooler.account(|account, now| account.own_login_succeeded(now, login))?;
+        Ok(Own { pooler: Arc::clone(&self.pooler), server })
+    }
+
+    /// Nobody answered: the next login waits `server_login_retry`.
+    pub(crate) fn unreachable(mut self, failure: LoginFailure) {
+        self.fail(failure, FailureKind::Unreachable);
+    }
+
+    fn fail(&mut self, failure: LoginFailure, kind: FailureKind) {
+        if let Some(login) = self.login.take() {
+            self.pooler.account(|account, now| account.login_failed(now, login, Arc::new(failure), kind));
+            self.pooler.roll.end(login.server());
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let failure = LoginFailure { code: "08P01".to_owned(), message: "login failed".to_owned() };
+        self.fail(failure, FailureKind::Aborted);
+    }
+}
+
+/// The count of a server of one's own.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pooler: Arc<Pooler>,
+    server: ServerId,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.pooler.account(|account, now| account.forget(now, self.server));
     }
 }
 
@@ -175,12 +289,12 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn outcome(&mut self) -> Result<Leased, WaitError> {
+    async fn outcome(&mut self) -> Handed {
         let Some(receive) = &mut self.receive else { return Err(WaitError::Removed) };
         let handed = receive.await;
         self.receive = None;
         // The sender is dropped unused only when the whole account goes.
-        handed.unwrap_or(Err(WaitError::Removed)).map(|lease| self.pooler.leased(lease))
+        handed.unwrap_or(Err(WaitError::Removed))
     }
 }
 
@@ -189,8 +303,8 @@ impl Drop for Waiting {
         let Some(mut receive) = self.receive.take() else { return };
         if let Abandoned::Settled = self.pooler.account(|account, _| account.abandon(self.waiter)) {
             receive.close();
-            if let Ok(Ok(lease)) = receive.try_recv() {
-                self.pooler.leased(lease).give_back();
+            if let Ok(Ok(given)) = receive.try_recv() {
+                self.pooler.take_back(given);
             }
         }
     }

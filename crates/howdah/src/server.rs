@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use howdah_backend::{Address, Stream};
+use howdah_protocol::startup::Replication;
 use howdah_session::ServerSide;
 use howdah_topology::NodeId;
 use tokio::sync::Notify;
@@ -33,6 +34,8 @@ pub(crate) struct ServerInfo {
     /// The client that it serves; 0: none.
     pub(crate) client: AtomicU64,
     pub(crate) prepared: AtomicU32,
+    /// A replication client's own server, of this kind.
+    pub(crate) replication: Replication,
     /// Cancel requests under way: until they have arrived the server serves nobody else
     /// (PGBOUNCER_BEHAVIOUR.md section 11).
     cancels: AtomicU32,
@@ -60,9 +63,15 @@ impl ServerInfo {
             key: server.key.clone(),
             client: AtomicU64::new(0),
             prepared: AtomicU32::new(0),
+            replication: Replication::None,
             cancels: AtomicU32::new(0),
             canceled: Notify::new(),
         }
+    }
+
+    /// The same, for a replication client of this kind.
+    pub(crate) fn replicating(self, replication: Replication) -> Self {
+        Self { replication, ..self }
     }
 
     /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).

@@ -22,6 +22,7 @@ mod prepared;
 mod process;
 mod program;
 mod protocol;
+mod replication;
 mod routing;
 mod side_by_side;
 mod support;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use howdah_config::{CONSOLE_DATABASE, Config};
+use howdah_config::{CONSOLE_DATABASE, Config, Database};
 use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::startup;
 use howdah_protocol::write;
@@ -17,6 +17,7 @@ use super::info::Phase;
 use super::login::{Asked, Newcomer};
 use crate::directory::{routing, session_options};
 use crate::entry::Welcome;
+use crate::pooler::Pooler;
 
 /// Startup parameters that are not settings.
 const NOT_SETTINGS: [&[u8]; 4] = [b"user", b"database", b"options", b"replication"];
@@ -40,14 +41,17 @@ impl Newcomer {
             return Err(Some(End::refused(format!("database \"{}\" is disabled", asked.database))));
         }
         let database = entry.database();
+        let (user, server_user) = users(&pooler, &database, &asked.user);
+        *self.info.who.lock() = (Arc::clone(&entry.name), Arc::clone(&user));
+        let kind = self.info.replication.get().copied().unwrap_or_default();
+        if kind != startup::Replication::None {
+            pooler.user_enters(&entry, &user).map_err(Some)?;
+            pooler.learn_credential(&entry, (&user, &server_user), identity);
+            let wanted = super::replication::Wanted { pooler, entry, user, server_user, kind };
+            return Err(Some(Box::pin(self.replicate(wanted, &asked.startup)).await));
+        }
         let managed = config.managed(&database).is_some();
         let (mut vars, level) = self.vars((&config, managed), &asked).map_err(Some)?;
-        let user: Arc<str> = pooler.users.share(asked.user.as_str().into());
-        let server_user: Arc<str> = database
-            .user
-            .as_deref()
-            .map_or_else(|| Arc::clone(&user), |user| pooler.users.share(user.into()));
-        *self.info.who.lock() = (Arc::clone(&entry.name), Arc::clone(&user));
         pooler.user_enters(&entry, &user).map_err(Some)?;
         pooler.learn_credential(&entry, (&user, &server_user), identity);
         let routing = routing(&config, &database, &user).map(|(mode, policy)| {
@@ -151,6 +155,13 @@ impl Client {
         *self.info.application_name.lock() = self.pooler.names.share(name.unwrap_or_default().into());
         Ok(())
     }
+}
+
+/// The client's user, and the one that its servers know (`user=` of the entry).
+fn users(pooler: &Pooler, database: &Database, asked: &str) -> (Arc<str>, Arc<str>) {
+    let user: Arc<str> = pooler.users.share(asked.into());
+    let forced = database.user.as_deref().map(|user| pooler.users.share(user.into()));
+    (Arc::clone(&user), forced.unwrap_or(user))
 }
 
 /// What a server reported, as far as it is tracked.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use futures_util::task::AtomicWaker;
+use howdah_protocol::startup::Replication;
 use howdah_protocol::write::{self, WriteError};
 use howdah_topology::Time;
 use parking_lot::Mutex;
@@ -31,14 +32,17 @@ pub(crate) enum Phase {
     IdleInTransaction,
     /// Has a server (session pooling), outside a transaction, and says nothing.
     Linked,
+    /// A replication connection with its server; what it does there is not looked at.
+    Replication,
 }
 
 impl Phase {
     fn from_u8(value: u8) -> Self {
-        [Self::Login, Self::Idle, Self::Waiting, Self::Query, Self::IdleInTransaction, Self::Linked]
+        use Phase::{Idle, IdleInTransaction, Linked, Login, Query, Replication, Waiting};
+        [Login, Idle, Waiting, Query, IdleInTransaction, Linked, Replication]
             .get(usize::from(value))
             .copied()
-            .unwrap_or(Self::Login)
+            .unwrap_or(Login)
     }
 }
 
@@ -57,6 +61,8 @@ pub(crate) struct ClientInfo {
     pub(crate) looked_up_by: Mutex<Option<Login>>,
     /// What it and we have agreed on; empty without TLS.
     pub(crate) tls: OnceLock<howdah_tls::Negotiated>,
+    /// What kind of session it asked for; empty before its startup packet was read.
+    pub(crate) replication: OnceLock<Replication>,
     /// The console's own clients are spared by KILL and SHUTDOWN waits.
     pub(crate) console: AtomicBool,
     phase: AtomicU8,
@@ -97,6 +103,7 @@ impl ClientInfo {
             who: Mutex::new((Arc::clone(&nobody), nobody)),
             looked_up_by: Mutex::new(None),
             tls: OnceLock::new(),
+            replication: OnceLock::new(),
             console: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Login as u8),
             since: AtomicU64::new(0),

@@ -133,9 +133,8 @@ impl Newcomer {
                 self.info.tls.get().map_or_else(|| "no".to_owned(), ToString::to_string)
             );
         }
-        if replication.map_err(|error| End::refused(error.to_string()))? != startup::Replication::None {
-            return Err(End::refused("replication connections are not supported"));
-        }
+        let replication = replication.map_err(|error| End::refused(error.to_string()))?;
+        self.info.replication.get_or_init(|| replication);
         self.admit(&database)?;
         if let Some(negotiation) = startup::negotiation(&startup) {
             let mut out = Vec::new();
@@ -211,17 +210,21 @@ impl Newcomer {
 
     /// Reads more of what the client sends.
     pub(crate) async fn fill(&mut self) -> Result<(), End> {
-        let start = self.input.len();
-        self.input.resize(start + READ_SIZE, 0);
+        // What is dropped in the middle of a wait must leave nothing behind in the input.
         let (stream, input, info) = (&mut self.stream, &mut self.input, &self.info);
         let read = poll_fn(|cx| {
             if let Some(super::info::Order::Close(reason)) = info.poll_order(cx.waker()) {
                 return std::task::Poll::Ready(Err(End::refused(reason)));
             }
-            stream.poll_read(cx, &mut input[start..]).map(|read| read.map_err(|_| End::UnexpectedEof))
+            let mut buffer = [0_u8; READ_SIZE];
+            let read = stream.poll_read(cx, &mut buffer);
+            read.map(|read| {
+                let read = read.map_err(|_| End::UnexpectedEof)?;
+                input.extend_from_slice(&buffer[..read]);
+                Ok(read)
+            })
         })
         .await;
-        self.input.truncate(start + read.as_ref().copied().unwrap_or(0));
         match read? {
             0 => Err(End::UnexpectedEof),
             _ => Ok(()),

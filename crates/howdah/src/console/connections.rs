@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use howdah_admin::rows::{Buffers, ClientRow, ClientState, Replication, ServerRow, ServerState};
 use howdah_backend::Address;
 use howdah_pool::ServerId;
+use howdah_protocol::startup;
 
 use super::moments::{Moments, from_pool};
 use crate::client::info::{ClientInfo, Phase};
@@ -45,12 +46,21 @@ pub(super) fn clients(pooler: &Arc<Pooler>) -> Vec<ClientRow> {
     pooler.clients.all().iter().map(|client| client_row(client, &moments)).collect()
 }
 
+/// The column `replication`.
+fn shown(replication: startup::Replication) -> Replication {
+    match replication {
+        startup::Replication::None => Replication::None,
+        startup::Replication::Physical => Replication::Physical,
+        startup::Replication::Logical => Replication::Logical,
+    }
+}
+
 fn client_state(phase: Phase) -> ClientState {
     match phase {
         Phase::Login => ClientState::Login,
         Phase::Idle => ClientState::Idle,
         Phase::Waiting => ClientState::Waiting,
-        Phase::Query | Phase::IdleInTransaction | Phase::Linked => ClientState::Active,
+        Phase::Query | Phase::IdleInTransaction | Phase::Linked | Phase::Replication => ClientState::Active,
     }
 }
 
@@ -68,7 +78,7 @@ fn client_row(client: &ClientInfo, moments: &Moments) -> ClientRow {
         // Who it is, `auth_query` has yet to say.
         user: Some(user.to_string()).filter(|user| !user.is_empty() && client.looked_up_by.lock().is_none()),
         database: Some(database.to_string()).filter(|database| !database.is_empty()),
-        replication: Replication::None,
+        replication: shown(client.replication.get().copied().unwrap_or_default()),
         state: client_state(phase),
         addr,
         port,
@@ -185,6 +195,7 @@ fn fill_known(pooler: &Pooler, info: &ServerInfo, state: howdah_pool::ServerStat
     };
     row.state = server_state(state, info.is_being_canceled());
     row.connect_time = info.connected.into();
+    row.replication = shown(info.replication);
     row.remote_pid = info.pid;
     row.tls = info.tls.as_ref().map(ToString::to_string).unwrap_or_default();
     row.prepared_statements = info.prepared.load(Ordering::Relaxed);
