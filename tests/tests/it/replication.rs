@@ -91,7 +91,9 @@ async fn its_parameters_and_options_reach_the_server_untouched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wal_is_received_and_a_base_backup_is_taken() {
     let pg = server().await;
-    let bouncer = Bouncer::on(&pg, "default_pool_size = 3").await;
+    // The database that these programs always name.
+    let entries = format!("replication = {}", entry(&pg, ""));
+    let bouncer = Bouncer::with(&entries, "default_pool_size = 3").await;
     let dir = tempfile::tempdir().unwrap();
     let place = |name: &str| dir.path().join(name).display().to_string();
     let conninfo = bouncer.conninfo("postgres", "postgres");
@@ -109,7 +111,7 @@ async fn wal_is_received_and_a_base_backup_is_taken() {
     pg.psql("SELECT pg_switch_wal()").await.unwrap();
     let status = within("pg_receivewal to come to the end", receiver.wait()).await.unwrap();
     assert!(status.success(), "{status}");
-    bouncer.pool_is_intact(0).await;
+    until("the places to be free", || async { bouncer.pool("replication", "sv_active").await == 0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
