@@ -18,7 +18,7 @@ use crate::pooler::{ActionError, OnAdmin, Outcome, Pooler, PrimaryChange, SetEff
 use crate::rows::PauseState;
 use crate::table;
 use command::{Action, Command, Show, Variable};
-use show::{ShowError, show};
+use show::show;
 
 /// The console's own database entry and user, which no command can move.
 pub const ADMIN_DATABASE: &str = "pgbouncer";
@@ -114,15 +114,6 @@ impl From<ConsoleError> for Failure {
     }
 }
 
-impl From<ShowError> for Failure {
-    fn from(error: ShowError) -> Self {
-        match error {
-            ShowError::Action(error) => error.into(),
-            ShowError::Write(error) => error.into(),
-        }
-    }
-}
-
 impl Console {
     /// A session of a user with this privilege; `id` is its own in SHOW CLIENTS.
     #[must_use]
@@ -195,6 +186,10 @@ impl Console {
     ) -> Result<Reply, Failure> {
         match command {
             Command::Show(Show::Fds) if self.access != Access::Admin => Err(ActionError::AccessNeeded.into()),
+            Command::Show(Show::Fds) => {
+                table::encode(out, pooler.fds().await?)?;
+                Ok(Reply::done("SHOW"))
+            }
             Command::Show(what) => {
                 show(what, pooler, out)?;
                 Ok(Reply::done("SHOW"))

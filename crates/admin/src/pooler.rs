@@ -52,11 +52,9 @@ pub trait Pooler: Send + Sync {
     fn peers(&self) -> Vec<PeerRow>;
     /// Pools to peers.
     fn peer_pools(&self) -> Vec<PeerPoolRow>;
-    /// Sockets for a takeover.
-    ///
-    /// # Errors
-    /// [`ActionError::Refused`] with the reason where sockets cannot be handed over.
-    fn fds(&self) -> Result<Vec<FdRow>, ActionError>;
+    /// The rows of `SHOW FDS`; everything is suspended while they are made. The sockets themselves go beside them, which
+    /// is the facade's business.
+    fn fds(&self) -> Outcome<'_, Vec<FdRow>>;
 
     /// Clusters; empty without `[clusters]`.
     fn clusters(&self) -> Vec<ClusterRow>;

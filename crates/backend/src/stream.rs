@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use howdah_tls::Negotiated;
 use howdah_uring::Socket;
+use rustix::net::AddressFamily;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -63,6 +65,63 @@ impl Stream {
             Self::Ring(socket) => socket.poll_write(cx, bytes),
             Self::Tls(stream) => stream.poll_write(cx, bytes),
         }
+    }
+
+    /// Ready when nothing is being received or sent for it behind our back; a read begins again.
+    pub fn poll_quiet(&self, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            Self::Ring(socket) => socket.poll_quiet(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// A copy of what was received behind our back and not read.
+    pub fn unread(&self) -> Vec<u8> {
+        match self {
+            Self::Ring(socket) => socket.unread(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The socket once more, for another process, and the number that it has here.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn duplicate(&self) -> io::Result<(OwnedFd, RawFd)> {
+        match self {
+            Self::Tcp(stream) => Ok((stream.as_fd().try_clone_to_owned()?, stream.as_raw_fd())),
+            Self::Unix(stream) => Ok((stream.as_fd().try_clone_to_owned()?, stream.as_raw_fd())),
+            Self::Ring(socket) => socket.duplicate(),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// An idle connection is listened to again after [`Stream::poll_quiet`].
+    pub fn listen_on(&self) {
+        if let Self::Ring(socket) = self {
+            socket.listen_on();
+        }
+    }
+
+    /// A connected socket that another process has handed over.
+    ///
+    /// # Errors
+    /// As fcntl(2) and epoll_ctl(2); a socket that is neither TCP nor Unix.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        let stream = match rustix::net::sockopt::socket_domain(&fd)? {
+            AddressFamily::INET | AddressFamily::INET6 => {
+                let stream = std::net::TcpStream::from(fd);
+                stream.set_nonblocking(true)?;
+                Self::Tcp(TcpStream::from_std(stream)?)
+            }
+            AddressFamily::UNIX => {
+                let stream = std::os::unix::net::UnixStream::from(fd);
+                stream.set_nonblocking(true)?;
+                Self::Unix(UnixStream::from_std(stream)?)
+            }
+            _ => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        stream.over_ring()
     }
 
     /// Whether the server has said something, or has gone, while nobody listened; for an idle connection either

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use howdah::{Handle, Howdah};
+use howdah::{Handle, Howdah, Takeover};
 use howdah_config::{Config, Settings};
 use tokio::runtime::{Builder, Runtime};
 
@@ -83,11 +83,12 @@ fn refuse(flags: &Flags, why: &str) -> ExitCode {
 fn serve_process(flags: &Flags, config: Config, file: &Path, logs: &Arc<Logs>) -> Result<(), String> {
     let settings = config.settings.clone();
     let background = flags.daemon_child.then(Background::enter).transpose()?;
-    // Before the sockets: who can connect may look for it.
-    let pidfile = settings.pidfile.as_deref().map(PidFile::write).transpose()?;
+    // Before the sockets: who can connect may look for it. A process that is taken over has it until it is gone.
+    let path = settings.pidfile.as_deref().filter(|_| !flags.reboot);
+    let pidfile = path.map(PidFile::write).transpose()?;
     raise_descriptor_limit();
     let (runtime, ring) = runtime(&settings).map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let outcome = runtime.block_on(serve(config, file, logs, background));
+    let outcome = runtime.block_on(serve(config, file, logs, (flags.reboot, background)));
     drop(pidfile);
     runtime.shutdown_background();
     // What was said to clients last goes out.
@@ -143,15 +144,25 @@ async fn serve(
     config: Config,
     file: &Path,
     logs: &Arc<Logs>,
-    background: Option<Background>,
+    (reboot, background): (bool, Option<Background>),
 ) -> Result<(), String> {
+    let pidfile = config.settings.pidfile.clone().filter(|_| reboot);
+    let takeover = match reboot {
+        true => Takeover::begin(&config.settings).await.map_err(|error| error.to_string())?,
+        false => None,
+    };
+    if takeover.is_some() {
+        tracing::info!("taking over from the running process");
+    }
     let follow = Arc::clone(logs);
     let builder = Howdah::builder()
         .config(config)
         .config_file(file)
         .on_settings(move |settings| follow.follow(settings))
+        .taking_over(takeover)
         .inherited(systemd::listeners());
     let handle: Handle = builder.start().await.map_err(|error| error.to_string())?;
+    let pidfile = pidfile.as_deref().map(PidFile::replace).transpose()?;
     tracing::info!("process up: PgBouncer 1.25.2, Howdah {}", env!("CARGO_PKG_VERSION"));
     let mut signals = signals::Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
     systemd::ready();
@@ -162,5 +173,6 @@ async fn serve(
     signals.until_the_end(&handle).await;
     systemd::stopping();
     handle.shutdown().await;
+    drop(pidfile);
     Ok(())
 }

@@ -190,7 +190,7 @@ keys! {
     /// A client whose transaction lasts longer is disconnected; 0: never.
     transaction_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// Longest time for SUSPEND and `-R`; then connections that cannot be flushed are dropped.
-    suspend_timeout: Duration as Seconds = seconds(10), LIVE.not_yet(NOT_APPLIED);
+    suspend_timeout: Duration as Seconds = seconds(10), LIVE;
 
     ["TLS towards clients"]
     /// What is demanded of TLS.

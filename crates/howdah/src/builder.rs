@@ -15,6 +15,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::listener::{Inherited, Listeners};
 use crate::pooler::{OnSettings, Parts, Pooler};
+use crate::takeover::take::{Takeover, TakeoverError};
 use crate::tls::Tls;
 
 /// The way to a running pooler.
@@ -30,6 +31,7 @@ impl Howdah {
             listen: true,
             inherited: Inherited::default(),
             on_settings: OnSettings::default(),
+            takeover: None,
         }
     }
 }
@@ -42,6 +44,7 @@ pub struct Builder {
     listen: bool,
     inherited: Inherited,
     on_settings: OnSettings,
+    takeover: Option<Takeover>,
 }
 
 impl Builder {
@@ -73,6 +76,13 @@ impl Builder {
         self
     }
 
+    /// Goes on where the process is that was found by [`Takeover::begin`], which ends then.
+    #[must_use]
+    pub fn taking_over(mut self, takeover: Option<Takeover>) -> Self {
+        self.takeover = takeover;
+        self
+    }
+
     /// Is told of the settings when RELOAD or SET has changed them, before anything else sees the new ones: for the
     /// log, say. It must not block.
     #[must_use]
@@ -85,7 +95,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`StartError`]: an address cannot be listened on, or an entry names a cluster that there is not.
-    pub async fn start(self) -> Result<Handle, StartError> {
+    pub async fn start(mut self) -> Result<Handle, StartError> {
         let settings = self.config.settings.clone();
         let known = |name: &str| self.config.clusters.contains_key(name);
         if let Some((database, cluster)) = missing_cluster(&self.config, known) {
@@ -103,11 +113,7 @@ impl Builder {
         let mut process_secret = [0_u8; 32];
         getrandom::fill(&mut process_secret).map_err(|error| StartError::Random(error.to_string()))?;
         // The sockets first: if one is taken, nothing else has begun.
-        let listeners = match self.listen {
-            false => Listeners::default(),
-            true if self.inherited.is_empty() => Listeners::open(&settings).await?,
-            true => Listeners::inherit(self.inherited, &settings)?,
-        };
+        let listeners = self.listeners(&settings).await?;
         let http = crate::console::http::open(&settings).await?;
         let clock = Clock::new();
         let clusters: BTreeMap<_, _> = self
@@ -134,6 +140,11 @@ impl Builder {
         };
         let pooler = Pooler::new(parts);
         let addresses = listeners.addresses();
+        if let Some(mut takeover) = self.takeover.take() {
+            crate::takeover::adopt::run(&pooler, &mut takeover)?;
+            takeover.finish().await?;
+            crate::console::suspend::end(&pooler);
+        }
         listeners.start(&pooler);
         tokio::spawn(crate::maintain::run(Arc::clone(&pooler)));
         for cluster in pooler.clusters.values() {
@@ -141,5 +152,17 @@ impl Builder {
         }
         let http = http.and_then(|listener| crate::console::http::start(&pooler, listener));
         Ok(Handle::new(pooler, addresses, http))
+    }
+
+    async fn listeners(&mut self, settings: &Settings) -> Result<Listeners, StartError> {
+        if let Some(takeover) = &mut self.takeover {
+            let inherited = takeover.inherited().map_err(TakeoverError::Io)?;
+            return Listeners::inherit(inherited, settings, true);
+        }
+        match self.listen {
+            false => Ok(Listeners::default()),
+            true if self.inherited.is_empty() => Listeners::open(settings).await,
+            true => Listeners::inherit(std::mem::take(&mut self.inherited), settings, false),
+        }
     }
 }

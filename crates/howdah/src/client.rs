@@ -15,6 +15,7 @@ pub(crate) mod info;
 mod intake;
 mod linked;
 pub(crate) mod login;
+pub(crate) mod park;
 mod replication;
 pub(crate) mod secure;
 pub(crate) mod stream;

@@ -13,6 +13,7 @@ mod pools;
 mod process;
 pub(crate) mod session;
 mod stats;
+pub(crate) mod suspend;
 
 use std::collections::HashMap;
 use std::sync::Arc;

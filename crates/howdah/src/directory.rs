@@ -177,7 +177,7 @@ impl Pooler {
             if entry.paused.load(Ordering::Relaxed) || self.paused.load(Ordering::Relaxed) {
                 account.pause(now, pool);
             }
-            if self.suspended.load(Ordering::Relaxed) {
+            if self.is_suspended() {
                 account.hold(pool);
             }
             pool

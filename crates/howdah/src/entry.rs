@@ -104,6 +104,11 @@ impl Entry {
         self.welcome.lock().insert(Arc::clone(user), parameters.into());
     }
 
+    /// All of them, by server user.
+    pub(crate) fn welcomes(&self) -> Vec<(Arc<str>, Welcome)> {
+        self.welcome.lock().iter().map(|(user, welcome)| (Arc::clone(user), Arc::clone(welcome))).collect()
+    }
+
     /// The pool of this user is gone: the next client of its waits for a server's word again.
     pub(crate) fn forget_welcome(&self, user: &str) {
         self.welcome.lock().remove(user);

@@ -36,6 +36,9 @@ pub enum StartError {
     /// The settings want something that this build does not have.
     #[error("{0}")]
     NotBuilt(&'static str),
+    /// The running process could not be taken over.
+    #[error("{0}")]
+    Takeover(#[from] crate::takeover::take::TakeoverError),
     /// The system has no randomness to give.
     #[error("no randomness from the system: {0}")]
     Random(String),

@@ -103,7 +103,7 @@ impl Handle {
     /// Whether SUSPEND is in force.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.pooler.suspended.load(std::sync::atomic::Ordering::SeqCst)
+        self.pooler.is_suspended()
     }
 
     /// No new clients; ends when the last one has left (SIGTERM, SHUTDOWN WAIT_FOR_CLIENTS).
@@ -127,10 +127,17 @@ impl Handle {
     /// or after ten seconds.
     pub async fn shutdown(&self) {
         self.pooler.enter(Stage::Stopping);
-        self.pooler.close_clients(None, "pooler is shutting down");
+        // Another process goes on with the clients and servers of this one: they must not hear anything from here.
+        let is_handed_over = self.pooler.is_handed_over();
+        if !is_handed_over {
+            self.pooler.close_clients(None, "pooler is shutting down");
+        }
         let all = async {
             for cluster in self.pooler.clusters.values() {
                 cluster.handle.shutdown().await;
+            }
+            if is_handed_over {
+                return;
             }
             while self.pooler.clients.len() > 0 {
                 self.pooler.clients.left().await;

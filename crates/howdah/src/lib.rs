@@ -37,6 +37,7 @@ mod roll;
 mod secrets;
 mod server;
 mod stats;
+mod takeover;
 mod tls;
 mod unix;
 mod unused;
@@ -51,6 +52,7 @@ pub use cluster::{examine, setup_sql};
 pub use error::StartError;
 pub use handle::{Handle, Pipe, PipeError};
 pub use listener::Inherited;
+pub use takeover::take::{Takeover, TakeoverError};
 pub use tls::check_tls;
 
 pub use howdah_config as config;

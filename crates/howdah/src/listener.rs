@@ -1,7 +1,9 @@
 //! Where clients come in: TCP and Unix sockets. [`crate::Handle::connect`] has pipes beside them.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use howdah_config::Settings;
@@ -12,7 +14,7 @@ use crate::client::accept;
 use crate::client::stream::ClientStream;
 use crate::connect::tcp_options;
 use crate::error::StartError;
-use crate::pooler::{Pooler, Stage};
+use crate::pooler::{Hold, Pooler, Stage};
 use crate::unix::UnixSocket;
 
 /// After a failed accept (out of descriptors, say) the listener rests for so long (time).
@@ -36,6 +38,58 @@ impl Inherited {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tcp.is_empty() && self.unix.is_empty()
+    }
+}
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+impl Listening {
+    /// Its address; `None` for a Unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    async fn accept(&self) -> std::io::Result<ClientStream> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| ClientStream::Tcp(stream)),
+            Self::Unix(socket) => {
+                socket.listener.accept().await.map(|(stream, _)| ClientStream::Unix(stream))
+            }
+        }
+    }
+
+    /// The stage of a shutdown in which it closes: TCP as soon as one begins, the Unix socket stays for the console
+    /// (PGBOUNCER_BEHAVIOUR.md section 14).
+    fn closes_at(&self) -> Stage {
+        match self {
+            Self::Tcp(_) => Stage::WaitForClients,
+            Self::Unix(_) => Stage::Stopping,
+        }
+    }
+
+    /// What keeps it from accepting: the console must be reachable while everything is suspended.
+    fn rests_at(&self) -> Hold {
+        match self {
+            Self::Tcp(_) => Hold::Suspended,
+            Self::Unix(_) => Hold::HandingOver,
+        }
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(socket) => socket.listener.as_fd(),
+        }
     }
 }
 
@@ -65,11 +119,15 @@ impl Listeners {
         listeners.announced()
     }
 
-    /// Takes over what is open already.
+    /// Takes over what is open already; `is_ours`: nobody else removes the file of a Unix socket.
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub(crate) fn inherit(inherited: Inherited, settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn inherit(
+        inherited: Inherited,
+        settings: &Settings,
+        is_ours: bool,
+    ) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen { address: "a socket that was passed".to_owned(), error };
         let mut listeners = Self::default();
         for listener in inherited.tcp {
@@ -80,7 +138,7 @@ impl Listeners {
         for listener in inherited.unix {
             listener.set_nonblocking(true).map_err(failed)?;
             let listener = UnixListener::from_std(listener).map_err(failed)?;
-            listeners.unix.push(UnixSocket::inherited(listener));
+            listeners.unix.push(UnixSocket::inherited(listener, is_ours));
         }
         listeners.announced()
     }
@@ -119,14 +177,13 @@ impl Listeners {
         self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Lets clients in until the pooler stops. TCP closes as soon as a shutdown begins; the Unix socket stays for
-    /// the console (PGBOUNCER_BEHAVIOUR.md section 14).
+    /// Lets clients in until the pooler stops.
     pub(crate) fn start(self, pooler: &Arc<Pooler>) {
-        for listener in self.tcp {
-            tokio::spawn(accept_tcp(Arc::clone(pooler), listener));
-        }
-        for socket in self.unix {
-            tokio::spawn(accept_unix(Arc::clone(pooler), socket));
+        let tcp = self.tcp.into_iter().map(Listening::Tcp);
+        for listening in tcp.chain(self.unix.into_iter().map(Listening::Unix)) {
+            let listening = Arc::new(listening);
+            pooler.listeners.lock().push(Arc::downgrade(&listening));
+            tokio::spawn(accept_on(Arc::clone(pooler), listening));
         }
     }
 }
@@ -148,56 +205,53 @@ fn open_tcp(address: SocketAddr, settings: &Settings) -> std::io::Result<TcpList
 }
 
 /// `tcp_defer_accept`: a connection is seen when it has said something. A system that cannot goes on without it.
-fn defer(socket: &impl std::os::fd::AsFd, settings: &Settings) {
+fn defer(socket: &impl AsFd, settings: &Settings) {
     let time = if settings.tcp_defer_accept == 0 { Duration::ZERO } else { DEFER };
     if let Err(error) = howdah_uring::defer_accept(socket, time) {
         tracing::debug!("tcp_defer_accept cannot be set: {error}");
     }
 }
 
-async fn accept_tcp(pooler: Arc<Pooler>, listener: TcpListener) {
+async fn accept_on(pooler: Arc<Pooler>, listening: Arc<Listening>) {
     let mut stage = pooler.stage.subscribe();
+    let mut hold = pooler.hold.subscribe();
+    let (closes_at, rests_at) = (listening.closes_at(), listening.rests_at());
     let mut generation = 0;
     loop {
-        let now = pooler.generation.load(std::sync::atomic::Ordering::Relaxed);
-        if std::mem::replace(&mut generation, now) != now {
-            defer(&listener, &pooler.config.load().settings);
+        let now = pooler.generation.load(Ordering::Relaxed);
+        if let Listening::Tcp(listener) = &*listening
+            && std::mem::replace(&mut generation, now) != now
+        {
+            defer(listener, &pooler.config.load().settings);
         }
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            begun = stage.wait_for(|stage| *stage > Stage::Running) => {
-                drop(begun);
-                return;
-            }
+        let next = async {
+            // The sender is in the pooler that we hold.
+            let _ = hold.wait_for(|hold| *hold < rests_at).await;
+            listening.accept().await
         };
-        match accepted {
-            Ok((stream, _)) => {
-                tcp_options(&pooler.config.load().settings).apply(&stream);
-                tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Tcp(stream), None));
-            }
-            Err(error) => rest(&error).await,
-        }
-    }
-}
-
-async fn accept_unix(pooler: Arc<Pooler>, socket: UnixSocket) {
-    let mut stage = pooler.stage.subscribe();
-    loop {
         let accepted = tokio::select! {
-            accepted = socket.listener.accept() => accepted,
-            stopped = stage.wait_for(|stage| *stage == Stage::Stopping) => {
-                drop(stopped);
+            accepted = next => accepted,
+            closed = stage.wait_for(|stage| *stage >= closes_at) => {
+                drop(closed);
                 break;
             }
         };
         match accepted {
-            Ok((stream, _)) => {
-                drop(tokio::spawn(accept(Arc::clone(&pooler), ClientStream::Unix(stream), None)))
+            Ok(stream) => {
+                if let ClientStream::Tcp(stream) = &stream {
+                    tcp_options(&pooler.config.load().settings).apply(stream);
+                }
+                tokio::spawn(accept(Arc::clone(&pooler), stream, None));
             }
             Err(error) => rest(&error).await,
         }
     }
-    socket.remove();
+    // A process that has taken over has the file too.
+    if let Listening::Unix(socket) = &*listening
+        && !pooler.is_handed_over()
+    {
+        socket.remove_file();
+    }
 }
 
 async fn rest(error: &std::io::Error) {

@@ -37,6 +37,10 @@ pub(crate) async fn run(pooler: Arc<Pooler>) {
 
 impl Pooler {
     fn round(self: &Arc<Self>) {
+        // Everything holds still, and no time runs out.
+        if self.is_suspended() {
+            return;
+        }
         self.account(|account, now| account.maintain(now));
         self.drop_disturbed();
         self.close_stale();

@@ -39,6 +39,17 @@ pub(crate) enum Stage {
 /// What is told of changed settings.
 type TellSettings = Box<dyn Fn(&howdah_config::Settings) + Send + Sync>;
 
+/// What holds everything still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hold {
+    /// Nothing.
+    None,
+    /// SUSPEND.
+    Suspended,
+    /// SUSPEND, and another process has been given the sockets.
+    HandingOver,
+}
+
 /// Who is told of changed settings.
 #[derive(Default)]
 pub(crate) struct OnSettings(pub(crate) Option<TellSettings>);
@@ -101,8 +112,10 @@ pub(crate) struct Pooler {
     pub(crate) averages: Mutex<crate::console::Averages>,
     /// PAUSE of everything is in force.
     pub(crate) paused: std::sync::atomic::AtomicBool,
-    /// SUSPEND is in force.
-    pub(crate) suspended: std::sync::atomic::AtomicBool,
+    /// SUSPEND.
+    pub(crate) hold: watch::Sender<Hold>,
+    /// What is listened on, while it is.
+    pub(crate) listeners: Mutex<Vec<std::sync::Weak<crate::listener::Listening>>>,
     /// Since when pools and entries are without clients and servers.
     pub(crate) unused: Mutex<crate::unused::Unused>,
     pub(crate) on_settings: OnSettings,
@@ -157,7 +170,8 @@ impl Pooler {
             console_counters: crate::stats::Counters::default(),
             averages: Mutex::new(crate::console::Averages::new(stats_period)),
             paused: std::sync::atomic::AtomicBool::new(false),
-            suspended: std::sync::atomic::AtomicBool::new(false),
+            hold: watch::Sender::new(Hold::None),
+            listeners: Mutex::default(),
             unused: Mutex::default(),
             on_settings: parts.on_settings,
             dns: crate::dns::Dns::default(),
@@ -187,6 +201,26 @@ impl Pooler {
         let mut random = [0_u8; 32];
         getrandom::fill(&mut random)?;
         Ok(Entropy { random, process_secret: self.process_secret })
+    }
+
+    /// The last number that was given.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
+    }
+
+    /// Numbers go on behind another process's.
+    pub(crate) fn count_from(&self, last_id: u64) {
+        self.last_id.fetch_max(last_id, Ordering::Relaxed);
+    }
+
+    /// Whether SUSPEND is in force.
+    pub(crate) fn is_suspended(&self) -> bool {
+        *self.hold.borrow() > Hold::None
+    }
+
+    /// Whether another process has everything, and this one only has to go.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        *self.hold.borrow() == Hold::HandingOver && self.stage() == Stage::Stopping
     }
 
     pub(crate) fn stage(&self) -> Stage {

@@ -311,6 +311,11 @@ impl Drop for Waiting {
 }
 
 impl Leased {
+    /// A server that another process had.
+    pub(crate) fn adopted(pooler: &Arc<Pooler>, server: ServerId, conn: ServerConn) -> Self {
+        Self { pooler: Arc::clone(pooler), server, conn: Some(Box::new(conn)), check_due: false }
+    }
+
     /// The connection.
     pub(crate) fn conn(&mut self) -> &mut ServerConn {
         // proof: taken out by `give_back` and `discard` only, which consume the lease.
@@ -346,6 +351,10 @@ impl Leased {
 
 impl Drop for Leased {
     fn drop(&mut self) {
+        // Another process goes on with it.
+        if self.pooler.is_handed_over() {
+            return;
+        }
         if let Some(conn) = self.conn.take() {
             self.pooler.close_server(*conn, "client disconnected while it was in use", false);
             self.pooler.account(|account, now| account.forget(now, self.server));

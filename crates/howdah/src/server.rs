@@ -10,6 +10,8 @@ use howdah_session::ServerSide;
 use howdah_topology::NodeId;
 use tokio::sync::Notify;
 
+use crate::takeover::CarriedConn;
+
 /// What SHOW SERVERS and a cancel need to know.
 #[derive(Debug)]
 pub(crate) struct ServerInfo {
@@ -72,6 +74,29 @@ impl ServerInfo {
     /// The same, for a replication client of this kind.
     pub(crate) fn replicating(self, replication: Replication) -> Self {
         Self { replication, ..self }
+    }
+
+    /// What another process knew of it.
+    pub(crate) fn carried(carried: &CarriedConn, address: Address, stream: &Stream) -> Self {
+        Self {
+            id: carried.id,
+            entry: carried.entry.as_str().into(),
+            user: carried.user.as_str().into(),
+            address,
+            node: None,
+            local: stream.local(),
+            peer: stream.peer(),
+            connected: crate::takeover::wall(carried.connected),
+            // A connection over TLS cannot be handed over.
+            tls: None,
+            pid: carried.pid,
+            key: carried.key.0[..].into(),
+            client: AtomicU64::new(0),
+            prepared: AtomicU32::new(carried.prepared),
+            replication: Replication::None,
+            cancels: AtomicU32::new(0),
+            canceled: Notify::new(),
+        }
     }
 
     /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).

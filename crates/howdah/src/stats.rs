@@ -17,6 +17,17 @@ macro_rules! counters {
             pub(crate) fn totals(&self) -> Totals {
                 Totals { $($name: self.$name.get()),+ }
             }
+
+            /// Their values in order, for a process that takes over.
+            pub(crate) fn carry(&self) -> Vec<u64> {
+                vec![$(self.$name.get()),+]
+            }
+
+            /// Goes on from another process's.
+            pub(crate) fn adopt(&self, carried: &[u64]) {
+                let mut carried = carried.iter().copied();
+                $(self.$name.add(carried.next().unwrap_or(0));)+
+            }
         }
     };
 }

@@ -57,12 +57,13 @@ impl UnixSocket {
         Ok(Some(socket))
     }
 
-    /// A socket that somebody else has opened, and whose file somebody else removes.
-    pub(crate) fn inherited(listener: UnixListener) -> Self {
+    /// A socket that somebody else has opened; `is_ours`: its file goes with it nevertheless.
+    pub(crate) fn inherited(listener: UnixListener, is_ours: bool) -> Self {
         let address = listener.local_addr().ok();
         let path = address.as_ref().and_then(|address| address.as_pathname());
         let name = path.map_or_else(|| "@".to_owned(), |path| path.display().to_string());
-        Self { listener, file: None, name }
+        let file = path.filter(|_| is_ours).map(std::path::Path::to_owned);
+        Self { listener, file, name }
     }
 
     /// Its group and its mode.
@@ -78,12 +79,8 @@ impl UnixSocket {
             .map_err(|error| StartError::Listen { address: self.to_string(), error })
     }
 
-    /// Closes it, and its file goes.
-    pub(crate) fn remove(self) {
-        self.remove_file();
-    }
-
-    fn remove_file(&self) {
+    /// Its file goes.
+    pub(crate) fn remove_file(&self) {
         if let Some(file) = &self.file {
             // Somebody may have removed it: nothing to do about that.
             let _ = std::fs::remove_file(file);

@@ -4,7 +4,7 @@
 use crate::effect::{CloseReason, Effect, Failure, FailureKind};
 use crate::ids::{GroupId, LoginId, PoolId, ServerId, Time};
 use crate::pools::Pools;
-use crate::records::{Group, State};
+use crate::records::{Group, Server, State};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -40,6 +40,21 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         self.settle(now, (pool, server), conn, reason);
         self.launch_for_waiters(now, pool);
         self.relieve(now);
+    }
+
+    /// A connection that another process has logged in and handed over (`-R`): it is leased to the owner from now on, and
+    /// counted, whatever the limits say. `None` when there is no such pool.
+    pub fn adopt(&mut self, now: Time, pool: PoolId) -> Option<ServerId> {
+        let record = self.pools.get_mut(pool.0).filter(|record| !record.removed)?;
+        let mut server = Server::login(pool, now, record.epoch);
+        server.state = State::Leased;
+        record.total += 1;
+        for group in record.groups {
+            if let Some(group) = self.groups.get_mut(group.0) {
+                group.count += 1;
+            }
+        }
+        Some(ServerId(self.servers.insert(server)))
     }
 
     /// A login has failed. What that means for those who wait is the kind's: see [`FailureKind`]. The outcome of a login of an

@@ -14,6 +14,7 @@
 //! (what runs again elsewhere), `local.rs` and `doubt.rs` (when the server is gone), `known.rs` and `sets.rs` (what needs
 //! no server).
 
+mod carry;
 mod causal;
 mod doubt;
 mod downstream;
@@ -48,6 +49,7 @@ mod setting_tests;
 #[cfg(test)]
 mod vars_tests;
 
+pub use carry::{Bytes, CarriedServer, CarriedSession, CarriedStatement, Statements};
 pub use causal::{Consistency, LastWrite};
 pub use doubt::Fate;
 pub use downstream::{ServerTurn, Signal};

@@ -30,6 +30,18 @@ pub struct Statement {
 }
 
 impl Statement {
+    fn new(id: u64, query: &[u8], types: &[u8]) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            name: format!("{NAME_PREFIX}{id}").into_bytes().into_boxed_slice(),
+            query: query.into(),
+            types: types.into(),
+            verdict: OnceLock::new(),
+            proven: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+        })
+    }
+
     /// A server has accepted the text: a Parse of it alone needs no server any more.
     pub(crate) fn prove(&self) {
         self.proven.store(true, Ordering::Relaxed);
@@ -90,18 +102,17 @@ impl Registry {
             inner.sweep_at = 2 * inner.by_text.len();
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{NAME_PREFIX}{id}").into_bytes().into_boxed_slice();
-        let statement = Arc::new(Statement {
-            id,
-            name,
-            query: query.into(),
-            types: types.into(),
-            verdict: OnceLock::new(),
-            proven: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
-        });
+        let statement = Statement::new(id, query, types);
         inner.by_text.insert(key, Arc::clone(&statement));
         statement
+    }
+
+    /// A statement that another process has given this number; no other text gets it from now on.
+    pub(crate) fn adopt(&self, scope: u64, id: u64, (query, types): (&[u8], &[u8])) -> Arc<Statement> {
+        self.last_id.fetch_max(id, Ordering::Relaxed);
+        let key = (scope, Box::from(query), Box::from(types));
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(inner.by_text.entry(key).or_insert_with(|| Statement::new(id, query, types)))
     }
 
     /// The statement of this text, if it is known.
@@ -134,6 +145,10 @@ impl ClientNames {
 
     pub(crate) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) {
         self.names.insert(name.into(), statement);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Arc<Statement>)> {
+        self.names.iter().map(|(name, statement)| (&**name, statement))
     }
 
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
@@ -179,6 +194,13 @@ impl ServerNames {
 
     pub(crate) fn remove(&mut self, id: u64) {
         self.used.remove(&id);
+    }
+
+    /// All of them, the least recently used first.
+    pub(crate) fn by_use(&self) -> Vec<&Arc<Statement>> {
+        let mut all: Vec<_> = self.used.values().collect();
+        all.sort_unstable_by_key(|(_, tick)| *tick);
+        all.into_iter().map(|(statement, _)| statement).collect()
     }
 
     /// The least recently used one of those that need not stay.

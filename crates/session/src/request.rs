@@ -195,6 +195,17 @@ impl Requests {
         self.queue.push_back(request);
     }
 
+    /// The counts that go with the queue (`carry.rs`).
+    pub(crate) fn counts(&self) -> [u64; 5] {
+        [self.left, self.closed_change, self.last_change, self.ended, self.answered]
+    }
+
+    /// The queue and its counts, as another process had them.
+    pub(crate) fn adopt(queue: VecDeque<Request>, counts: [u64; 5]) -> Self {
+        let [left, closed_change, last_change, ended, answered] = counts;
+        Self { queue, left, closed_change, last_change, ended, answered }
+    }
+
     pub(crate) fn head(&self) -> Option<&Request> {
         self.queue.front()
     }

@@ -19,7 +19,7 @@ use crate::vars::{Tracked, Vars, set_shared};
 pub struct ServerSide {
     pub(crate) vars: Arc<Vars>,
     /// Which of the tracked parameters the server reports, by position.
-    reports: Vec<bool>,
+    pub(crate) reports: Vec<bool>,
     pub(crate) names: ServerNames,
     pub(crate) requests: Requests,
     pub(crate) status: TransactionStatus,

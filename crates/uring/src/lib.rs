@@ -23,4 +23,5 @@ mod tests;
 
 pub use driver::{Guard, attach, install, turn};
 pub use kernel::defer_accept;
+pub use ring::quiet::send_fd;
 pub use socket::Socket;

@@ -1,5 +1,7 @@
 //! The sockets of a thread: what each has received and not been asked for, what it still has to send, and who waits.
 
+pub(crate) mod quiet;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, Waker};
@@ -55,6 +57,8 @@ struct Entry {
     /// Something may be there that has to be read by a call of its own.
     readable: bool,
     closing: bool,
+    /// It is about to be handed to another process.
+    quiet: bool,
     ended: Option<Ended>,
     send_failed: Option<Errno>,
     /// The first and the last filled buffer, and how many there are.
@@ -76,6 +80,7 @@ impl Entry {
             reading: Reading::Off,
             readable: false,
             closing: false,
+            quiet: false,
             ended: None,
             send_failed: None,
             first: NONE,
@@ -162,7 +167,12 @@ impl Ring {
 
     fn read_on(&mut self, socket: usize) {
         let entry = &mut self.sockets[socket];
-        if entry.closing || entry.readable || entry.ended.is_some() || entry.reading != Reading::Off {
+        if entry.closing
+            || entry.quiet
+            || entry.readable
+            || entry.ended.is_some()
+            || entry.reading != Reading::Off
+        {
             return;
         }
         entry.reading = Reading::On;
@@ -180,6 +190,7 @@ impl Ring {
         target: &mut [u8],
     ) -> (Poll<io::Result<usize>>, Option<Waker>) {
         let entry = &mut self.sockets[socket];
+        entry.quiet = false;
         if entry.first != NONE {
             return (Poll::Ready(Ok(self.take_bytes(socket, target))), None);
         }

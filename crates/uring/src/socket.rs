@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -80,6 +80,48 @@ impl Socket {
     #[must_use]
     pub fn has_unread(&self) -> bool {
         driver::with(&self.home, |ring| ring.has_unread(self.key as usize)).unwrap_or(true)
+    }
+
+    /// Ready when nothing is being received or sent for it, so that another process may have it. The next
+    /// [`Socket::poll_read`], or [`Socket::listen_on`], begins again.
+    pub fn poll_quiet(&self, cx: &Context<'_>) -> Poll<()> {
+        let quiet = driver::with(&self.home, |ring| ring.poll_quiet(self.key as usize, cx));
+        quiet.map_or(Poll::Ready(()), |(quiet, _before)| quiet)
+    }
+
+    /// Receives again after [`Socket::poll_quiet`], although nobody asks yet.
+    pub fn listen_on(&self) {
+        let _ = driver::with(&self.home, |ring| ring.loud(self.key as usize));
+    }
+
+    /// A copy of what has been received and not been read.
+    #[must_use]
+    pub fn unread(&self) -> Vec<u8> {
+        driver::with(&self.home, |ring| ring.unread(self.key as usize)).unwrap_or_default()
+    }
+
+    /// The socket once more, and the number that it has here.
+    ///
+    /// # Errors
+    /// As dup(2); `NotConnected` on another thread.
+    pub fn duplicate(&self) -> io::Result<(OwnedFd, RawFd)> {
+        let key = self.key as usize;
+        let twin = driver::with(&self.home, |ring| Ok((ring.duplicate(key)?, ring.fd(key).as_raw_fd())));
+        twin.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// Sends bytes and a descriptor with them, behind what was written (Unix sockets).
+    ///
+    /// # Errors
+    /// As sendmsg(2), `WouldBlock` when the socket takes nothing at this moment.
+    pub fn poll_send_fd(
+        &self,
+        cx: &Context<'_>,
+        bytes: &[u8],
+        fd: BorrowedFd<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let sent = driver::with(&self.home, |ring| ring.poll_send_fd(self.key as usize, cx, bytes, fd));
+        sent.map_or_else(elsewhere, |(sent, _before)| sent)
     }
 
     /// The address at the other end.

@@ -27,5 +27,6 @@ mod routing;
 mod side_by_side;
 mod support;
 mod switchover;
+mod takeover;
 mod timeouts;
 mod tls;

@@ -3,7 +3,7 @@
 use howdah_protocol::write::{Report, WriteError, notice_response};
 
 use super::command::Show;
-use crate::pooler::{ActionError, Pooler};
+use crate::pooler::Pooler;
 use crate::rows::{AveragesRow, ConnectionRow, ConnectionState, SocketRow, TotalsRow, totals};
 use crate::table::{Cell, Column, Row, append, encode, text};
 
@@ -43,29 +43,14 @@ impl Row for VersionRow {
     }
 }
 
-/// Why a SHOW has no answer.
-pub(super) enum ShowError {
-    /// The pooler refused.
-    Action(ActionError),
-    /// A value does not fit into a message.
-    Write(WriteError),
-}
-
-impl From<WriteError> for ShowError {
-    fn from(error: WriteError) -> Self {
-        Self::Write(error)
-    }
-}
-
 /// Appends the answer's rows; CommandComplete is the caller's.
-pub(super) fn show(what: Show, pooler: &dyn Pooler, out: &mut Vec<u8>) -> Result<(), ShowError> {
+pub(super) fn show(what: Show, pooler: &dyn Pooler, out: &mut Vec<u8>) -> Result<(), WriteError> {
     match what {
         Show::Help => {
             notice_response(out, &Report { detail: Some(USAGE), ..Report::notice("Console usage") });
             Ok(())
         }
-        Show::Fds => Ok(encode(out, pooler.fds().map_err(ShowError::Action)?)?),
-        _ => Ok(rows(what, pooler, out)?),
+        _ => rows(what, pooler, out),
     }
 }
 

@@ -336,7 +336,7 @@ impl Pooler for Fake {
         };
         vec![row]
     }
-    fn fds(&self) -> Result<Vec<FdRow>, ActionError> {
+    fn fds(&self) -> Outcome<'_, Vec<FdRow>> {
         let client = FdRow {
             fd: 9,
             task: "client",
@@ -346,7 +346,7 @@ impl Pooler for Fake {
             scram_client_key: Some(vec![0, 171]),
             ..FdRow::default()
         };
-        Ok(vec![client])
+        Box::pin(std::future::ready(Ok(vec![client])))
     }
     fn clusters(&self) -> Vec<ClusterRow> {
         if self.no_clusters {

@@ -20,6 +20,7 @@ use super::info::{Order, Phase};
 use super::stream::flush;
 use crate::pooler::Stage;
 use crate::pools::{Leased, WaitError};
+use crate::takeover::CarriedLink;
 
 /// While a client waits for a server it may send so much more (bytes).
 const SEND_AHEAD: usize = 64 * 1024;
@@ -36,6 +37,8 @@ pub(super) struct Link {
     pub(super) lease: Leased,
     /// The client's input can be gone on with although nothing new has come.
     pub(super) input_ready: bool,
+    /// What the server has said can be gone on with although nothing new has come.
+    pub(super) answer_ready: bool,
     /// The client's input waits for the server.
     pub(super) client_waits: bool,
     pub(super) phase: Phase,
@@ -47,7 +50,24 @@ pub(super) struct Link {
 
 impl Link {
     fn new(lease: Leased) -> Self {
-        Self { lease, input_ready: true, client_waits: false, phase: Phase::Linked, held: false, reign: None }
+        Self {
+            lease,
+            input_ready: true,
+            answer_ready: false,
+            client_waits: false,
+            phase: Phase::Linked,
+            held: false,
+            reign: None,
+        }
+    }
+
+    /// As it was in another process.
+    pub(super) fn adopted(lease: Leased, carried: &CarriedLink, phase: Phase) -> Self {
+        let mut link = Self::new(lease);
+        link.answer_ready = !link.lease.conn().input.is_empty();
+        (link.input_ready, link.client_waits, link.phase) =
+            (carried.input_ready, carried.client_waits, phase);
+        link
     }
 }
 
@@ -334,8 +354,13 @@ impl Client {
     pub(super) async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
         let watch = poll_fn(|cx| {
             loop {
-                if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
-                    return Poll::Ready(End::refused(reason));
+                match self.info.poll_order(cx.waker()) {
+                    Some(Order::Close(reason)) => return Poll::Ready(End::refused(reason)),
+                    Some(Order::Park) => {
+                        self.park(cx, None);
+                        return Poll::Pending;
+                    }
+                    Some(Order::ServerLost) | None => {}
                 }
                 if !self.output.is_empty() {
                     let stream = &mut self.stream;

@@ -29,7 +29,7 @@ impl Client {
             && is_closed(cluster)
             && self.stays_held(cluster, link);
         if !held && std::mem::take(&mut link.held) {
-            self.info.hold(None);
+            self.info.wait_at_gate(None);
         }
         held
     }
@@ -37,7 +37,7 @@ impl Client {
     /// Takes note before it looks again, so that whoever opens the gate in between wakes the client.
     fn stays_held(&self, cluster: &Cluster, link: &mut Link) -> bool {
         if !std::mem::replace(&mut link.held, true) {
-            self.info.hold(Some(self.pooler.clock.now()));
+            self.info.wait_at_gate(Some(self.pooler.clock.now()));
         }
         cluster.holds.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);

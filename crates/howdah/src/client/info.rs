@@ -37,7 +37,8 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    fn from_u8(value: u8) -> Self {
+    /// The phase of this number; `Login` for one that there is not.
+    pub(crate) fn from_u8(value: u8) -> Self {
         use Phase::{Idle, IdleInTransaction, Linked, Login, Query, Replication, Waiting};
         [Login, Idle, Waiting, Query, IdleInTransaction, Linked, Replication]
             .get(usize::from(value))
@@ -80,8 +81,17 @@ pub(crate) struct ClientInfo {
     pub(crate) link: Mutex<Option<Arc<ServerInfo>>>,
     order: Mutex<Option<Order>>,
     ordered: AtomicBool,
+    /// Its task is to hold still.
+    pub(crate) held_still: AtomicBool,
+    /// Its task does.
+    pub(crate) parked: AtomicBool,
+    /// Whoever wants to know of a client that holds still what another process needs.
+    pub(crate) inquiry: Mutex<Option<Inquiry>>,
     waker: AtomicWaker,
 }
+
+/// The way back of a question.
+pub(crate) type Inquiry = tokio::sync::oneshot::Sender<Option<Box<super::park::Described>>>;
 
 /// What somebody else wants of a client's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +100,8 @@ pub(crate) enum Order {
     Close(&'static str),
     /// Its server is of an epoch that has ended: treat it as lost.
     ServerLost,
+    /// Hold still; stands until it is taken back.
+    Park,
 }
 
 impl ClientInfo {
@@ -116,6 +128,9 @@ impl ClientInfo {
             link: Mutex::new(None),
             order: Mutex::new(None),
             ordered: AtomicBool::new(false),
+            held_still: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
+            inquiry: Mutex::new(None),
             waker: AtomicWaker::new(),
         }
     }
@@ -195,7 +210,7 @@ impl ClientInfo {
     }
 
     /// The client waits at the gate with its server, or does so no longer.
-    pub(crate) fn hold(&self, since: Option<Time>) {
+    pub(crate) fn wait_at_gate(&self, since: Option<Time>) {
         self.held.store(since.map_or(u64::MAX, |time| time.0), Ordering::Relaxed);
     }
 
@@ -223,7 +238,8 @@ impl ClientInfo {
     /// Wakes the task when an order comes; returns the order if one is there.
     pub(crate) fn poll_order(&self, waker: &std::task::Waker) -> Option<Order> {
         self.waker.register(waker);
-        self.ordered.load(Ordering::Acquire).then(|| self.take_order())?
+        let order = self.ordered.load(Ordering::Acquire).then(|| self.take_order()).flatten();
+        order.or_else(|| self.held_still.load(Ordering::Acquire).then_some(Order::Park))
     }
 
     fn take_order(&self) -> Option<Order> {

@@ -40,6 +40,10 @@ impl Client {
                 Some(Order::ServerLost) => {
                     return Poll::Ready(Leave::ServerLost("epoch has ended".to_owned()));
                 }
+                Some(Order::Park) => {
+                    self.park(cx, Some(link));
+                    return Poll::Pending;
+                }
                 None => {}
             }
             match self.step(cx, link) {
@@ -152,12 +156,17 @@ impl Client {
     }
 
     fn take_from_server(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
+        // Another process had received it and not looked at it.
+        let is_there = std::mem::take(&mut link.answer_ready);
         let conn = link.lease.conn();
-        let read = match conn.stream.poll_read(cx, &mut buffers.read) {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(0)) => return Err(Leave::ServerLost("server conn crashed?".to_owned())),
-            Poll::Ready(Ok(read)) => read,
-            Poll::Ready(Err(error)) => return Err(Leave::ServerLost(error.to_string())),
+        let read = match is_there {
+            true => 0,
+            false => match conn.stream.poll_read(cx, &mut buffers.read) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0)) => return Err(Leave::ServerLost("server conn crashed?".to_owned())),
+                Poll::Ready(Ok(read)) => read,
+                Poll::Ready(Err(error)) => return Err(Leave::ServerLost(error.to_string())),
+            },
         };
         let mut held = std::mem::take(&mut conn.input);
         let chunk = &buffers.read[..read];

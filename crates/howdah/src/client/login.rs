@@ -53,6 +53,9 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: O
     cancel_key[0] &= 0x7f;
     let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key));
     pooler.clients.add(&info);
+    if pooler.is_suspended() {
+        info.hold(true);
+    }
     let newcomer = Newcomer { pooler, stream, info, input: Vec::new(), secured: None, vouched };
     if let Some(client) = newcomer.enter().await {
         // A task of its own: the login's is large, and this one lives as long as the client.
@@ -251,6 +254,12 @@ impl Pooler {
         if let Some(count) = users.get_mut(user) {
             *count = count.saturating_sub(1);
         }
+    }
+
+    /// A client that another process had let in.
+    pub(crate) fn user_stays(&self, entry: &crate::entry::Entry, user: &Arc<str>) {
+        *self.user_clients.lock().entry(Arc::clone(user)).or_insert(0) += 1;
+        entry.clients.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One more client of an entry and user, if the limits allow it.

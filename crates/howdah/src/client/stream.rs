@@ -2,13 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use howdah_tls::{HandshakeError, Raw, ServerChannel};
 use howdah_uring::Socket;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use rustix::net::AddressFamily;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// How long a socket that takes no descriptor at this moment is left alone (time).
+const FULL: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// A connected client.
 #[derive(Debug)]
@@ -102,9 +107,76 @@ impl ClientStream {
         }
     }
 
+    /// Ready when nothing is being received or sent for it behind our back; a read begins again.
+    pub(crate) fn poll_quiet(&self, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            Self::Ring(socket) => socket.poll_quiet(cx),
+            Self::Tls(tls) => tls.raw.poll_quiet(cx),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipe(_) => Poll::Ready(()),
+        }
+    }
+
+    /// A copy of what was received behind our back and not read.
+    pub(crate) fn unread(&self) -> Vec<u8> {
+        match self {
+            Self::Ring(socket) => socket.unread(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The socket once more, for another process, and the number that it has here.
+    ///
+    /// # Errors
+    /// As dup(2); a pipe has no socket, and what TLS knows of a connection does not leave the process.
+    pub(crate) fn duplicate(&self) -> io::Result<(OwnedFd, RawFd)> {
+        match self {
+            Self::Tcp(stream) => Ok((stream.as_fd().try_clone_to_owned()?, stream.as_raw_fd())),
+            Self::Unix(stream) => Ok((stream.as_fd().try_clone_to_owned()?, stream.as_raw_fd())),
+            Self::Ring(socket) => socket.duplicate(),
+            Self::Pipe(_) | Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// A stream that is at its end: what is left behind when a socket is taken over.
     pub(crate) fn closed() -> Self {
         Self::Pipe(Box::new(tokio::io::duplex(1).0))
+    }
+
+    /// A connected socket that another process has handed over.
+    pub(crate) fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        match rustix::net::sockopt::socket_domain(&fd)? {
+            AddressFamily::INET | AddressFamily::INET6 => {
+                let stream = std::net::TcpStream::from(fd);
+                stream.set_nonblocking(true)?;
+                Ok(Self::Tcp(TcpStream::from_std(stream)?))
+            }
+            AddressFamily::UNIX => {
+                let stream = std::os::unix::net::UnixStream::from(fd);
+                stream.set_nonblocking(true)?;
+                Ok(Self::Unix(UnixStream::from_std(stream)?))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Sends bytes and a descriptor with them, over a Unix socket.
+    pub(crate) async fn send_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
+        loop {
+            let sent = match self {
+                Self::Unix(stream) => {
+                    stream.writable().await?;
+                    stream.try_io(Interest::WRITABLE, || howdah_uring::send_fd(stream.as_fd(), bytes, fd))
+                }
+                Self::Ring(socket) => std::future::poll_fn(|cx| socket.poll_send_fd(cx, bytes, fd)).await,
+                _ => return Err(io::ErrorKind::Unsupported.into()),
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(FULL).await;
+                }
+                sent => return sent,
+            }
+        }
     }
 
     /// Who is at the other end.

@@ -59,6 +59,19 @@ impl Client {
             },
         };
         self.begin(&mut link);
+        self.relay(link).await
+    }
+
+    /// Goes on with a server that another process has begun with.
+    pub(super) async fn go_on(mut self: Box<Self>, link: Link) {
+        match Box::pin(self.relay(link)).await {
+            Ok(()) => self.serve().await,
+            Err(end) => Box::pin(self.finish(&end)).await,
+        }
+    }
+
+    /// A server and its client until they part.
+    async fn relay(&mut self, mut link: Link) -> Result<(), End> {
         let leave = poll_fn(|cx| self.poll_linked(cx, &mut link)).await;
         let reign = link.reign;
         self.leave(link, leave)?;
@@ -71,8 +84,13 @@ impl Client {
     /// Reads until there is something that needs a server; says what it needs.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<Plan, End>> {
         loop {
-            if let Some(Order::Close(reason)) = self.info.poll_order(cx.waker()) {
-                return Poll::Ready(Err(End::refused(reason)));
+            match self.info.poll_order(cx.waker()) {
+                Some(Order::Close(reason)) => return Poll::Ready(Err(End::refused(reason))),
+                Some(Order::Park) => {
+                    self.park(cx, None);
+                    return Poll::Pending;
+                }
+                Some(Order::ServerLost) | None => {}
             }
             if !self.output.is_empty() {
                 let stream = &mut self.stream;
@@ -149,7 +167,7 @@ impl Client {
             .prepared
             .store(u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.info.transaction(None);
-        self.info.hold(None);
+        self.info.wait_at_gate(None);
         self.info.unprotected.store(self.session.is_unprotected(&link.lease.conn().side), Ordering::Relaxed);
         self.cut_short = link.lease.conn().side.is_mid_answer();
         let outcome = match leave {

@@ -48,7 +48,7 @@ pub(crate) async fn pause(pooler: &Arc<Pooler>, database: Option<&str>) -> Resul
         return Err(ActionError::ShuttingDown);
     }
     let entry = database.map(|name| find_or_make(pooler, name)).transpose()?;
-    let held = pooler.suspended.load(Ordering::SeqCst) || pooler.paused.load(Ordering::SeqCst);
+    let held = pooler.is_suspended() || pooler.paused.load(Ordering::SeqCst);
     if held {
         return Err(ActionError::AlreadyPaused);
     }
@@ -79,7 +79,7 @@ pub(crate) fn resume(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(),
     if pooler.stage() > Stage::Running {
         return Err(ActionError::ShuttingDown);
     }
-    if database.is_none() && end_suspend(pooler) {
+    if database.is_none() && super::suspend::end(pooler) {
         return Ok(());
     }
     let entry = database.map(|name| find(pooler, name)).transpose()?;
@@ -108,46 +108,6 @@ pub(crate) fn resume(pooler: &Arc<Pooler>, database: Option<&str>) -> Result<(),
         }
     });
     Ok(())
-}
-
-/// SUSPEND: nothing is handed out any more; ready when no server is in use. What clients keep for longer than
-/// `suspend_timeout` makes it fail, and then everything goes on as before.
-pub(crate) async fn suspend(pooler: &Arc<Pooler>) -> Result<(), ActionError> {
-    if pooler.stage() > Stage::Running {
-        return Err(ActionError::ShuttingDown);
-    }
-    if pooler.paused.load(Ordering::SeqCst) || pooler.suspended.swap(true, Ordering::SeqCst) {
-        return Err(ActionError::AlreadyPaused);
-    }
-    let pools = pools_of(pooler, None);
-    pooler.account(|account, _| {
-        for pool in pools {
-            account.hold(pool);
-        }
-    });
-    let limit = pooler.config.load().settings.suspend_timeout;
-    let quiet = until_drained(pooler, None);
-    if tokio::time::timeout(limit, quiet).await.is_err() {
-        end_suspend(pooler);
-        return Err(ActionError::Refused(
-            "some clients did not let go of their servers (suspend_timeout)".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-/// Servers are handed out again. Says whether SUSPEND was in force.
-fn end_suspend(pooler: &Arc<Pooler>) -> bool {
-    if !pooler.suspended.swap(false, Ordering::SeqCst) {
-        return false;
-    }
-    let pools = pools_of(pooler, None);
-    pooler.account(|account, now| {
-        for pool in pools {
-            account.release(now, pool);
-        }
-    });
-    true
 }
 
 /// SHUTDOWN WAIT_FOR_SERVERS: those who wait for a server are let go, and no other is given out.

@@ -96,7 +96,9 @@ pub(super) fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), Action
         Shutdown::WaitForServers => wait_for_servers(pooler),
         Shutdown::Immediate => {
             pooler.enter(Stage::Stopping);
-            pooler.close_clients(None, "pooler is shutting down");
+            if !pooler.is_handed_over() {
+                pooler.close_clients(None, "pooler is shutting down");
+            }
         }
     }
     Ok(())

@@ -95,8 +95,8 @@ impl howdah_admin::Pooler for Operator {
         Vec::new()
     }
 
-    fn fds(&self) -> Result<Vec<FdRow>, ActionError> {
-        Err(ActionError::Refused("sockets cannot be handed over to another process".to_owned()))
+    fn fds(&self) -> Outcome<'_, Vec<FdRow>> {
+        Box::pin(crate::takeover::give::rows(&self.pooler))
     }
 
     fn clusters(&self) -> Vec<ClusterRow> {
@@ -125,7 +125,7 @@ impl howdah_admin::Pooler for Operator {
     }
 
     fn suspend(&self) -> Outcome<'_> {
-        Box::pin(actions::suspend(&self.pooler))
+        Box::pin(super::suspend::suspend(&self.pooler))
     }
 
     fn disable<'a>(&'a self, database: &'a str) -> Outcome<'a> {

@@ -14,7 +14,7 @@ use crate::server::{ServerConn, ServerInfo};
 
 pub(super) fn state(pooler: &Pooler) -> PoolerState {
     let stage = pooler.stage();
-    let pause = if pooler.suspended.load(Ordering::SeqCst) {
+    let pause = if pooler.is_suspended() {
         PauseState::Suspended
     } else if pooler.paused.load(Ordering::SeqCst) || stage >= Stage::WaitForServers {
         PauseState::Paused

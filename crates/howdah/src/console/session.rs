@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use howdah_admin::console::command::{Command, Show};
 use howdah_admin::{Access, Console, ConsoleOutcome};
 use howdah_config::{AuthType, Config};
 use howdah_protocol::frame::{self, Direction, Limits, Step};
@@ -19,7 +20,7 @@ use crate::client::end::End;
 use crate::client::info::{Order, Phase};
 use crate::client::login::{Asked, Newcomer};
 use crate::client::stream::Peer;
-use crate::pooler::Stage;
+use crate::pooler::{Pooler, Stage};
 
 /// The longest message to the console (bytes); its longest command is a few hundred.
 const FRAME_MAX: usize = 64 * 1024;
@@ -55,6 +56,7 @@ pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), En
     let config = pooler.config.load_full();
     let access = access(&config, &asked.user, client).ok_or_else(|| End::refused("not allowed"))?;
     client.info.console.store(true, Ordering::Relaxed);
+    client.info.hold(false);
     let name = asked.startup.get(b"application_name").unwrap_or_default();
     *client.info.application_name.lock() = if config.settings.application_name_add_host {
         client.info.name_with_host(name).into()
@@ -89,9 +91,17 @@ async fn rounds(
         let (tag, body) = next(client).await?;
         client.info.ask(client.pooler.clock.now());
         let mut out = Vec::new();
-        let outcome = match tag {
-            b'X' => return Err(End::CloseRequest),
-            b'Q' => match answer(client, console, (operator, &body), &mut out, canceled).await? {
+        let outcome = match (tag, handover(client, &body)) {
+            (b'X', _) => return Err(End::CloseRequest),
+            (b'Q', Some(Handover::Sockets)) => {
+                crate::takeover::give::send_sockets(client).await?;
+                ConsoleOutcome::Continue
+            }
+            (b'Q', Some(Handover::Documents)) => {
+                crate::takeover::give::send_documents(client).await?;
+                ConsoleOutcome::Continue
+            }
+            (b'Q', None) => match answer(client, console, (operator, &body), &mut out, canceled).await? {
                 Answer::Whole(outcome) => outcome,
                 Answer::Canceled => {
                     console.cancelled(operator).await;
@@ -102,7 +112,7 @@ async fn rounds(
                     ConsoleOutcome::Continue
                 }
             },
-            tag => console.refuse(tag, &mut out),
+            (tag, _) => console.refuse(tag, &mut out),
         };
         // PgBouncer counts the console's commands, but not its bytes.
         let counters = &client.pooler.console_counters;
@@ -113,6 +123,25 @@ async fn rounds(
             return Err(End::Silent);
         }
     }
+}
+
+/// A question of the process that takes over, which is not answered by rows alone.
+enum Handover {
+    Sockets,
+    Documents,
+}
+
+/// Only our own user may have the sockets, over the Unix socket, as with PgBouncer.
+fn handover(client: &Newcomer, question: &[u8]) -> Option<Handover> {
+    let who = client.info.who.lock().1.clone();
+    if !client.is_local_admin(&who) {
+        return None;
+    }
+    if matches!(howdah_admin::console::parse(question), Ok(Command::Show(Show::Fds))) {
+        return Some(Handover::Sockets);
+    }
+    let text = question.strip_suffix(b"\0").unwrap_or(question);
+    (text == crate::takeover::give::HANDOVER.as_bytes()).then_some(Handover::Documents)
 }
 
 /// How a question came to its end.
@@ -130,21 +159,20 @@ async fn answer(
     out: &mut Vec<u8>,
     canceled: &Notify,
 ) -> Result<Answer, End> {
-    let mut stage = client.pooler.stage.subscribe();
+    let pooler = Arc::clone(&client.pooler);
     tokio::select! {
         biased;
         outcome = console.answer(operator, question, out) => Ok(Answer::Whole(outcome)),
         () = canceled.notified() => Ok(Answer::Canceled),
         end = poll_fn(|cx| client.poll_gone(cx, FRAME_MAX)) => Err(end),
-        // The sender lives as long as the pooler; its end is an end too.
-        _ = stage.wait_for(|stage| *stage == Stage::Stopping) => Err(End::Silent),
+        () = over(&pooler) => Err(End::Silent),
     }
 }
 
 /// The next whole message.
 async fn next(client: &mut Newcomer) -> Result<(u8, Vec<u8>), End> {
     let limits = Limits { max_frame: FRAME_MAX };
-    let mut stage = client.pooler.stage.subscribe();
+    let pooler = Arc::clone(&client.pooler);
     loop {
         let step = frame::next(Direction::FromClient, &limits, &client.input);
         if let Step::Complete(frame) = step.map_err(|error| End::refused(Fatal::from(error).message()))? {
@@ -154,8 +182,19 @@ async fn next(client: &mut Newcomer) -> Result<(u8, Vec<u8>), End> {
         }
         tokio::select! {
             filled = client.fill() => filled?,
-            _ = stage.wait_for(|stage| *stage == Stage::Stopping) => return Err(End::Silent),
+            () = over(&pooler) => return Err(End::Silent),
         }
+    }
+}
+
+/// Ready when the pooler stops. The process that has taken over sees by the end of its connection that this one is
+/// gone: that is not closed before.
+async fn over(pooler: &Arc<Pooler>) {
+    let mut stage = pooler.stage.subscribe();
+    // The sender lives as long as the pooler; its end is an end too.
+    let _ = stage.wait_for(|stage| *stage == Stage::Stopping).await;
+    if pooler.is_handed_over() {
+        std::future::pending::<()>().await;
     }
 }
 

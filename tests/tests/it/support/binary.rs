@@ -69,6 +69,25 @@ impl Binary {
         binary
     }
 
+    /// Starts the program once more with further arguments, in the place of the one that runs, which is given back.
+    pub(crate) async fn restart(&mut self, arguments: &[&str]) -> Child {
+        let child = Command::new(program())
+            .arg("--quiet")
+            .args(arguments)
+            .arg(self.file())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let old = std::mem::replace(&mut self.child, child);
+        until("the program to listen", || async {
+            tokio::net::TcpStream::connect(("127.0.0.1", self.port.port())).await.is_ok()
+        })
+        .await;
+        old
+    }
+
     /// A connection string for this user and database.
     pub(crate) fn conninfo(&self, user: &str, dbname: &str) -> String {
         format!("host=127.0.0.1 port={} user={user} dbname={dbname}", self.port.port())
