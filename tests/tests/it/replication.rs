@@ -141,6 +141,13 @@ async fn changes_are_decoded_and_show_says_what_it_is() {
         std::fs::read_to_string(out.path()).unwrap().contains("INSERT: i[integer]:4711")
     })
     .await;
+    // Held still and let go on, since the console's session ends: the stream goes on.
+    bouncer.show("SUSPEND").await;
+    pg.psql("INSERT INTO t VALUES (4712)").await.unwrap();
+    until("the change behind SUSPEND", || async {
+        std::fs::read_to_string(out.path()).unwrap().contains("INSERT: i[integer]:4712")
+    })
+    .await;
     // A client of the same entry is not disturbed by it.
     assert_eq!(bouncer.connect().await.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
     receiver.kill().await.unwrap();

@@ -269,6 +269,19 @@ fn refused(
     Err(End::refused("login failed"))
 }
 
+/// Holds still, as every client does (`client/park.rs`); to another process it is not handed over: its server belongs to
+/// this stream alone, and the standby connects again.
+fn park(cx: &Context<'_>, client: &Newcomer, server: &Dedicated) {
+    let is_quiet = client.stream.poll_quiet(cx).is_ready() & server.stream.poll_quiet(cx).is_ready();
+    if is_quiet {
+        client.info.parked.store(true, Ordering::Release);
+        if let Some(inquiry) = client.info.inquiry.lock().take() {
+            // Whoever asked may have gone.
+            let _ = inquiry.send(None);
+        }
+    }
+}
+
 /// Bytes in both directions.
 struct Relay<'a> {
     /// What the client has not taken yet.
@@ -286,6 +299,10 @@ impl Relay<'_> {
             match client.info.poll_order(cx.waker()) {
                 Some(Order::Close(reason)) => return Poll::Ready(End::refused(reason)),
                 Some(Order::ServerLost) => return Poll::Ready(End::refused("server conn crashed?")),
+                Some(Order::Park) => {
+                    park(cx, client, server);
+                    return Poll::Pending;
+                }
                 None => {}
             }
             let up = self.upward(cx, client, server, &mut buffer);
