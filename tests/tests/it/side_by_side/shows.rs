@@ -7,7 +7,7 @@ use super::running::Running;
 use crate::support::Raw;
 
 /// All that both know or one of them.
-const SHOWS: [&str; 24] = [
+const SHOWS: [&str; 23] = [
     "HELP",
     "VERSION",
     "CONFIG",
@@ -29,7 +29,6 @@ const SHOWS: [&str; 24] = [
     "DNS_ZONES",
     "PEERS",
     "PEER_POOLS",
-    "FDS",
     "TIME_ZONE",
     "",
 ];

@@ -203,8 +203,6 @@ pub(super) const KNOWN: &[Known] = &[
     new(&["quiet"], "PEER_POOLS column *", "1.19.0: peering"),
     gone(&["quiet"], "STATE", "not known"),
     new(&["quiet"], "STATE *", "not known"),
-    gone(&["quiet"], "FDS *", "Howdah hands sockets over another way"),
-    new(&["quiet"], "FDS", "Howdah hands sockets over another way"),
     other(&["quiet", "viewer"], "*HELP", ("*", "*"), "what there is"),
     other(&["viewer"], "SHOW VERSION", ("*1.18.0*", "*1.25.2*"), "the version"),
     other(&["commands"], "admin *version*", ("*1.18.0*", "*1.25.2*"), "the version"),
