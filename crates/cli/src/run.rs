@@ -161,10 +161,11 @@ async fn serve(
         .on_settings(move |settings| follow.follow(settings))
         .taking_over(takeover)
         .inherited(systemd::listeners());
+    // Before the sockets: whoever has seen it listen may signal it.
+    let mut signals = signals::Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
     let handle: Handle = builder.start().await.map_err(|error| error.to_string())?;
     let pidfile = pidfile.as_deref().map(PidFile::replace).transpose()?;
     tracing::info!("process up: PgBouncer 1.25.2, Howdah {}", env!("CARGO_PKG_VERSION"));
-    let mut signals = signals::Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
     systemd::ready();
     if let Some(background) = background {
         logs.leave_terminal();

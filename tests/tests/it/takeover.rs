@@ -16,10 +16,9 @@ const WAYS: [&str; 3] = ["worker_threads = 1", "worker_threads = 1\nio_uring = o
 async fn rows(binary: &Binary, command: &str) -> Vec<std::collections::BTreeMap<String, String>> {
     let host = binary.dir().display();
     let conninfo = format!("host={host} port={} user=pgbouncer dbname=pgbouncer", binary.port());
-    let console = connect(&conninfo).await.unwrap_or_else(|error| {
-        let log = std::fs::read_to_string(binary.dir().join("log")).unwrap_or_default();
-        panic!("{error}; the log: {log}")
-    });
+    // TCP is listened on first, and that is what the start waits for.
+    until("the Unix socket", || async { connect(&conninfo).await.is_ok() }).await;
+    let console = connect(&conninfo).await.unwrap();
     let answer = within(command, console.simple_query(command)).await.unwrap();
     let mut rows = Vec::new();
     for message in answer {
