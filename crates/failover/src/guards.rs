@@ -152,7 +152,7 @@ impl Machine {
     }
 
     /// Whether some node that answers is in a newer timeline of the same system.
-    fn is_outdated(&self, sample: &crate::sample::Sample) -> bool {
+    pub(crate) fn is_outdated(&self, sample: &crate::sample::Sample) -> bool {
         let newer =
             |s: &crate::sample::Sample| s.system_id == sample.system_id && s.timeline > sample.timeline;
         self.spec.mode != Mode::Off && self.facts.iter().any(|(_, f)| f.live().is_some_and(newer))

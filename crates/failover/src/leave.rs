@@ -102,16 +102,21 @@ impl Machine {
     /// Orders the fence of a node, with the record of what it was before.
     pub(crate) fn order_fence(&mut self, id: NodeId) {
         let Some(sample) = self.facts.sample(id) else { return };
-        // An interrupted failover's record is the only memory of the setting: it is taken over, as is our own. One that
-        // has ended, and whose successor the node has followed since, remembers a primary of an older timeline.
-        let current = |f: &&FenceRecord| sample.primary_conninfo.is_empty() || f.timeline >= sample.timeline;
-        let ours = self.attempt.as_ref().and_then(|a| a.records.get(&id));
-        let kept = ours.or(sample.fence.as_ref().filter(current));
-        let old_conninfo = kept.map_or(&sample.primary_conninfo, |f| &f.old_conninfo).clone();
-        let pooler = self.spec.pooler.clone();
+        let Some(attempt) = &self.attempt else { return };
+        // An interrupted failover's record is the only memory of the setting: it is taken over, as is our own. One of an
+        // earlier epoch remembers a former primary: that counts only where there is nothing else, and is then marked as such.
+        let memory = |f: &&FenceRecord| f.timeline >= attempt.timeline || sample.primary_conninfo.is_empty();
+        let kept = attempt.records.get(&id).or(sample.fence.as_ref().filter(memory));
+        let (timeline, old_conninfo) = kept.map_or((attempt.timeline, &sample.primary_conninfo), |f| {
+            (f.timeline.min(attempt.timeline), &f.old_conninfo)
+        });
+        let record = FenceRecord {
+            pooler: self.spec.pooler.clone(),
+            attempt: attempt.number,
+            timeline,
+            old_conninfo: old_conninfo.clone(),
+        };
         let Some(attempt) = &mut self.attempt else { return };
-        let record =
-            FenceRecord { pooler, attempt: attempt.number, timeline: attempt.timeline, old_conninfo };
         attempt.records.insert(id, record.clone());
         self.order(id, Action::Fence { record });
     }

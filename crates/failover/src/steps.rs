@@ -13,7 +13,7 @@ use crate::fence::FenceRecord;
 use crate::guards::HOUR;
 use crate::history;
 use crate::machine::{Machine, Reign};
-use crate::rows::{Act, Guard, Row};
+use crate::rows::{Act, Row};
 use crate::sample::Sample;
 use crate::tasks::Limit;
 
@@ -309,10 +309,16 @@ impl Machine {
             .filter(|(id, _)| attempt.votes.contains(id))
             .map(|(id, r)| (*id, r.clone()))
             .collect();
-        let newer = (row.guard == Guard::NewerPrimary).then(|| self.newest_primary()).flatten();
-        for (id, record) in records {
-            match newer {
-                Some(newer) => self.give_way(id, newer),
+        let timeline = attempt.timeline;
+        if let Some(newer) = self.newest_primary() {
+            return records.into_iter().for_each(|(id, _)| self.give_way(id, newer));
+        }
+        // A newer epoch whose primary is not in view: the marks stay, and whoever finds it finishes ([`crate::plan`]).
+        let superseded = self.reign.as_ref().is_some_and(|reign| self.is_outdated(&reign.sample));
+        for (id, record) in records.into_iter().filter(|_| !superseded) {
+            match self.reign.as_ref().filter(|_| record.timeline < timeline).map(|reign| reign.node) {
+                // What an earlier failover remembered is not what this one has changed.
+                Some(primary) => self.order(id, Action::Repoint { to: primary }),
                 None => {
                     self.unsilence(id);
                     self.order(id, Action::Undo { record });

@@ -214,7 +214,7 @@ fn defer(socket: &impl AsFd, settings: &Settings) {
 
 async fn accept_on(pooler: Arc<Pooler>, listening: Arc<Listening>) {
     let mut stage = pooler.stage.subscribe();
-    let mut hold = pooler.hold.subscribe();
+    let (mut hold, mut held) = (pooler.hold.subscribe(), pooler.hold.subscribe());
     let (closes_at, rests_at) = (listening.closes_at(), listening.rests_at());
     let mut generation = 0;
     loop {
@@ -225,9 +225,16 @@ async fn accept_on(pooler: Arc<Pooler>, listening: Arc<Listening>) {
             defer(listener, &pooler.config.load().settings);
         }
         let next = async {
-            // The sender is in the pooler that we hold.
-            let _ = hold.wait_for(|hold| *hold < rests_at).await;
-            listening.accept().await
+            loop {
+                // The sender is in the pooler that we hold.
+                let _ = hold.wait_for(|hold| *hold < rests_at).await;
+                tokio::select! {
+                    biased;
+                    // Who comes from now on is the next process's.
+                    rests = held.wait_for(|hold| *hold >= rests_at) => drop(rests),
+                    accepted = listening.accept() => break accepted,
+                }
+            }
         };
         let accepted = tokio::select! {
             accepted = next => accepted,

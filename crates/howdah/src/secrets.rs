@@ -10,7 +10,21 @@ use parking_lot::Mutex;
 /// The computed secrets, by user; forgotten when the configuration changes.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets {
-    computed: Mutex<HashMap<Box<str>, ScramSecret>>,
+    computed: Mutex<HashMap<Box<str>, Computed>>,
+}
+
+/// A secret and what it was computed from: one name may have another password in each entry's `auth_query`, and another
+/// one tomorrow.
+struct Computed {
+    password: Box<[u8]>,
+    secret: ScramSecret,
+}
+
+/// Without the password.
+impl std::fmt::Debug for Computed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Computed")
+    }
 }
 
 impl Secrets {
@@ -23,14 +37,17 @@ impl Secrets {
         iterations: NonZeroU32,
     ) -> Secret {
         let (Method::Scram, Secret::Plain(password)) = (method, &secret) else { return secret };
-        if let Some(known) = self.computed.lock().get(user) {
-            return Secret::Scram(known.clone());
+        let password = password.as_bytes();
+        if let Some(known) = self.computed.lock().get(user).filter(|known| *known.password == *password) {
+            return Secret::Scram(known.secret.clone());
         }
         // Outside the lock: two first logins at once compute the same.
         let salt = stable_salt(user.as_bytes(), &entropy.process_secret);
-        let computed = ScramSecret::build(password.as_bytes(), &salt, iterations);
-        self.computed.lock().insert(user.into(), computed.clone());
-        Secret::Scram(computed)
+        let secret = ScramSecret::build(password, &salt, iterations);
+        self.computed
+            .lock()
+            .insert(user.into(), Computed { password: password.into(), secret: secret.clone() });
+        Secret::Scram(secret)
     }
 
     /// The configuration has changed.
@@ -38,3 +55,7 @@ impl Secrets {
         self.computed.lock().clear();
     }
 }
+
+#[cfg(test)]
+#[path = "secrets_tests.rs"]
+mod secrets_tests;

@@ -18,7 +18,7 @@ fn members(version: u64, names: &str) -> Members {
 }
 
 /// What the mark that a failover lays on a standby remembers, where another mark was there and the setting was this.
-fn remembered(earlier: &FenceRecord, conninfo: Option<&str>) -> String {
+fn remembered(earlier: &FenceRecord, conninfo: Option<&str>) -> (u32, String) {
     let mut bench = bench(NAMES);
     bench.settle();
     bench.kill(0);
@@ -27,7 +27,7 @@ fn remembered(earlier: &FenceRecord, conninfo: Option<&str>) -> String {
     standby.primary_conninfo = conninfo.map_or(standby.primary_conninfo.clone(), str::to_owned);
     bench.until("the fence", |b| b.ordered("fence").contains(&1));
     let fence = bench.orders.iter().find_map(|(node, action)| match action {
-        Action::Fence { record } if *node == 1 => Some(record.old_conninfo.clone()),
+        Action::Fence { record } if *node == 1 => Some((record.timeline, record.old_conninfo.clone())),
         _ => None,
     });
     fence.unwrap()
@@ -35,16 +35,19 @@ fn remembered(earlier: &FenceRecord, conninfo: Option<&str>) -> String {
 
 #[test]
 fn an_interrupted_failovers_memory_of_the_setting_is_taken_over() {
-    assert_eq!(remembered(&mark(1, "host=10.0.3.0 port=5432"), Some("")), "host=10.0.3.0 port=5432");
+    let kept = (1, "host=10.0.3.0 port=5432".to_owned());
+    assert_eq!(remembered(&mark(1, "host=10.0.3.0 port=5432"), Some("")), kept);
     let repointed = Some("host=10.0.3.2 port=5432");
-    assert_eq!(remembered(&mark(1, "host=10.0.3.0 port=5432"), repointed), "host=10.0.3.0 port=5432");
+    assert_eq!(remembered(&mark(1, "host=10.0.3.0 port=5432"), repointed), kept);
 }
 
 #[test]
 fn a_mark_of_an_older_timeline_remembers_a_primary_that_is_no_more() {
     let old = "host=10.9.9.9 port=5432";
-    assert!(remembered(&mark(0, old), None).contains("host=10.0.3.0"), "the node has followed another since");
-    assert_eq!(remembered(&mark(0, old), Some("")), old, "there is no other memory of it");
+    let (timeline, conninfo) = remembered(&mark(0, old), None);
+    assert!(timeline == 1 && conninfo.contains("host=10.0.3.0"), "the node has followed another since");
+    // There is no other memory of how to connect; marked as what it is, it is not put back as it is.
+    assert_eq!(remembered(&mark(0, old), Some("")), (0, old.to_owned()));
 }
 
 /// A Howdah without memory meets a node that was promoted by one that was interrupted before it could clear the mark.

@@ -55,6 +55,10 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: O
     pooler.clients.add(&info);
     if pooler.is_suspended() {
         info.hold(true);
+        if !pooler.is_suspended() {
+            // It ended between the two, and may not have seen this client.
+            info.hold(false);
+        }
     }
     let newcomer = Newcomer { pooler, stream, info, input: Vec::new(), secured: None, vouched };
     if let Some(client) = newcomer.enter().await {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use howdah_admin::ActionError;
 use howdah_pool::ServerState;
+use howdah_protocol::startup::Replication;
 
 use super::actions::{pools_of, wait_until};
 use crate::client::info::{ClientInfo, Order, Phase};
@@ -84,7 +85,14 @@ fn is_console(client: &ClientInfo) -> bool {
 
 /// Whether a client that is logged in does not hold still yet.
 fn is_loud(client: &ClientInfo) -> bool {
-    !is_console(client) && client.phase().0 != Phase::Login && !client.parked.load(Ordering::Acquire)
+    !is_console(client) && !logs_in(client) && !client.parked.load(Ordering::Acquire)
+}
+
+/// Whether it is still logging in: while `auth_query` looks it up, or until a replication client has its server.
+fn logs_in(client: &ClientInfo) -> bool {
+    let (phase, _) = client.phase();
+    let replicates = client.replication.get().is_some_and(|kind| *kind != Replication::None);
+    phase == Phase::Login || client.looked_up_by.lock().is_some() || (replicates && phase == Phase::Waiting)
 }
 
 /// Whether clients and idle servers hold still, and no server is being reset.

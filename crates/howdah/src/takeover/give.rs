@@ -12,7 +12,7 @@ use howdah_config::CONSOLE_DATABASE;
 use howdah_protocol::auth::Credential;
 use howdah_protocol::read::TransactionStatus;
 use howdah_protocol::write;
-use howdah_session::{Bytes, Statements};
+use howdah_session::Statements;
 use tokio::sync::oneshot;
 
 use super::{CarriedConn, Document, Proof};
@@ -118,7 +118,7 @@ fn number(fd: RawFd) -> u32 {
 
 impl Survey {
     /// The rows of SHOW FDS with their sockets: what listens, servers, clients.
-    pub(crate) fn rows(self, pooler: &Pooler) -> Vec<(FdRow, OwnedFd)> {
+    pub(crate) fn rows(self) -> Vec<(FdRow, OwnedFd)> {
         let mut rows = Vec::new();
         for (fd, raw, addr, port) in self.listening {
             rows.push((FdRow { fd: number(raw), task: "pooler", addr, port, ..FdRow::default() }, fd));
@@ -132,7 +132,7 @@ impl Survey {
             rows.push((server_row(&conn, links.get(&conn.fd).copied()), fd));
         }
         for (described, info) in self.clients {
-            let row = client_row(pooler, &described, &info);
+            let row = client_row(&described, &info);
             rows.push((row, described.fd));
         }
         rows
@@ -196,7 +196,7 @@ fn server_row(conn: &CarriedConn, link: Option<RawFd>) -> FdRow {
     row
 }
 
-fn client_row(pooler: &Pooler, described: &Described, info: &ClientInfo) -> FdRow {
+fn client_row(described: &Described, info: &ClientInfo) -> FdRow {
     let client = &described.client;
     let (addr, port) = match info.peer {
         Peer::Tcp { peer, .. } => (peer.ip().to_string(), peer.port()),
@@ -215,17 +215,7 @@ fn client_row(pooler: &Pooler, described: &Described, info: &ClientInfo) -> FdRo
         ..FdRow::default()
     };
     parameters(&mut row, |name| client.session.parameter(name));
-    let login = (client.entry.as_str().into(), client.server_user.as_str().into());
-    match pooler.proof(&login) {
-        Some(Proof::Password(password)) => {
-            row.password = Some(String::from_utf8_lossy(&password.0).into_owned())
-        }
-        Some(Proof::Keys(Bytes(client_key), Bytes(server_key))) => {
-            row.scram_client_key = Some(client_key);
-            row.scram_server_key = Some(server_key);
-        }
-        None => {}
-    }
+    // What proves a user is in the documents of the handover, and not for every console to see.
     row
 }
 
@@ -247,21 +237,33 @@ impl Entry {
 
 /// The rows of SHOW FDS. What holds still for it goes on afterwards, unless it was suspended before.
 pub(crate) async fn rows(pooler: &Arc<Pooler>) -> Result<Vec<FdRow>, ActionError> {
-    let rows = held(pooler, |survey| survey.rows(pooler)).await?;
+    let rows = held(pooler, Survey::rows).await?;
     Ok(rows.into_iter().map(|(row, _)| row).collect())
+}
+
+/// Lets everything go on, also when whoever wanted to look has left in the middle.
+struct Release<'a>(Option<&'a Arc<Pooler>>);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        if let Some(pooler) = self.0 {
+            crate::console::suspend::end(pooler);
+        }
+    }
 }
 
 /// Looks at everything while it holds still.
 async fn held<T>(pooler: &Arc<Pooler>, look: impl FnOnce(Survey) -> T) -> Result<T, ActionError> {
-    let is_held = pooler.is_suspended();
-    if !is_held {
-        crate::console::suspend::suspend(pooler).await?;
+    if pooler.is_suspended() {
+        return Ok(look(pooler.survey().await));
     }
-    let seen = look(pooler.survey().await);
-    if !is_held {
-        crate::console::suspend::end(pooler);
+    let mut release = Release(Some(pooler));
+    if let Err(error) = crate::console::suspend::suspend(pooler).await {
+        // What holds is somebody else's.
+        release.0 = None;
+        return Err(error);
     }
-    Ok(seen)
+    Ok(look(pooler.survey().await))
 }
 
 /// Answers SHOW FDS with the sockets themselves: one goes with each row. From here on another process may go on with
@@ -279,7 +281,7 @@ pub(crate) async fn send_sockets(client: &mut Newcomer) -> Result<(), End> {
         is_handed
     });
     let refused = |error: &dyn std::fmt::Display| End::refused(error.to_string());
-    let rows = held(&pooler, |survey| survey.rows(&pooler)).await.map_err(|error| refused(&error))?;
+    let rows = held(&pooler, Survey::rows).await.map_err(|error| refused(&error))?;
     let mut out = Vec::new();
     howdah_admin::table::encode(&mut out, [] as [FdRow; 0]).map_err(|error| refused(&error))?;
     client.send(&out).await?;

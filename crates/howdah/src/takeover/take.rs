@@ -157,7 +157,13 @@ fn connect(settings: &Settings) -> io::Result<Option<UnixStream>> {
     match connected {
         Ok(stream) => {
             stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream).map(Some)
+            let stream = UnixStream::from_std(stream)?;
+            // The directory may be one where anybody makes files: only a process of our own user is believed.
+            if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
+                let sentence = format!("{name} belongs to a process of another user");
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
+            }
+            Ok(Some(stream))
         }
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             Ok(None)
