@@ -44,7 +44,7 @@ pub enum TakeoverError {
     Misunderstood(String),
 }
 
-/// A running process that holds still, and what it has handed over. Dropped before [`Takeover::finish`], it goes on by
+/// A running process that holds still, and what it has handed over. Dropped before the old process is ended, it goes on by
 /// itself.
 pub struct Takeover {
     console: Console,
