@@ -131,7 +131,8 @@ impl Newcomer {
         *self.info.link.lock() = Some(Arc::clone(&server.info));
         self.info.enter(Phase::Replication, pooler.clock.now());
         let mut relay = Relay { to_client: out, tail: Vec::new(), entry: &wanted.entry };
-        relay.take(&std::mem::take(&mut self.input), &mut server.output);
+        relay.note(&self.input);
+        server.output.append(&mut self.input);
         let end = poll_fn(|cx| relay.poll(cx, self, &mut server)).await;
         *self.info.link.lock() = None;
         let age = age(server.info.connected);
@@ -339,15 +340,11 @@ impl Relay<'_> {
             Poll::Ready(Ok(read)) => read,
         };
         self.entry.counters.received.add(read as u64);
-        let mut kept = std::mem::take(&mut server.output);
-        self.take(&buffer[..read], &mut kept);
+        self.note(&buffer[..read]);
         let stream = &mut server.stream;
-        let sent = flush(&mut kept, |bytes| stream.poll_write(cx, bytes));
-        server.output = kept;
-        match sent {
-            Poll::Ready(Err(_)) => Err(self.server_gone()),
-            _ => Ok(true),
-        }
+        let written =
+            write_or_keep(&mut server.output, &buffer[..read], |bytes| stream.poll_write(cx, bytes));
+        written.map(|()| true).map_err(|_| self.server_gone())
     }
 
     /// From the server to the client; says whether anything moved.
@@ -378,8 +375,8 @@ impl Relay<'_> {
         written.map(|()| true).map_err(|_| End::UnexpectedEof)
     }
 
-    fn take(&mut self, bytes: &[u8], output: &mut Vec<u8>) {
-        output.extend_from_slice(bytes);
+    /// The client has sent these.
+    fn note(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TERMINATE.len())..]);
         let surplus = self.tail.len().saturating_sub(TERMINATE.len());
         self.tail.drain(..surplus);
