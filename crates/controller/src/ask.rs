@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use howdah_failover::{ActionError, ProbeFailure, Sample};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_postgres::{Client, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::connect::{Session, failure_of};
 use crate::link::NodeLink;
-use crate::sample::{self, Fields, SAMPLE_SQL};
+use crate::questions::{PREPARE_SQL, Question};
+use crate::sample::{self, Fields};
 
 /// Between two looks at something that is waited for (FAILOVER_PROTOCOL.md §6: polled, never slept for).
 const POLL: Duration = Duration::from_millis(1);
@@ -68,8 +69,43 @@ impl From<AskError> for ProbeFailure {
 
 /// Something that SQL can be sent to.
 pub(crate) trait Ask: Send {
+    /// Sends statements one right behind the other, each a transaction of its own, and waits for the rows of all.
+    /// Those behind one that is refused are carried out all the same; the error is that of the first refused.
+    fn flight(
+        &mut self,
+        statements: &[&str],
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<Sets>, AskError>> + Send;
+
+    /// Whether the questions were prepared in this session.
+    fn is_prepared(&self) -> bool;
+
     /// Sends SQL and waits for its rows.
-    fn ask(&mut self, sql: &str, deadline: Instant) -> impl Future<Output = Result<Sets, AskError>> + Send;
+    fn ask(&mut self, sql: &str, deadline: Instant) -> impl Future<Output = Result<Sets, AskError>> + Send {
+        async move { Ok(self.flight(&[sql], deadline).await?.pop().unwrap_or_default()) }
+    }
+
+    /// Asks one of the questions that every session knows.
+    fn question(
+        &mut self,
+        question: Question,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Sets, AskError>> + Send {
+        async move { self.ask(&question.sql(self.is_prepared()), deadline).await }
+    }
+}
+
+/// The answers to one flight, or the first error among them.
+type Answers = Result<Vec<Vec<SimpleQueryMessage>>, tokio_postgres::Error>;
+
+/// Sends each statement without waiting for the one before.
+async fn send_all(client: &Client, statements: &[&str]) -> Answers {
+    join_all(statements.iter().map(|sql| client.simple_query(sql))).await.into_iter().collect()
+}
+
+/// The rows of each statement's answer.
+fn sets_of(answers: Vec<Vec<SimpleQueryMessage>>) -> Vec<Sets> {
+    answers.into_iter().map(sample::result_sets).collect()
 }
 
 /// The text of the first column of the first row; `None` for NULL or no row.
@@ -113,7 +149,8 @@ pub(crate) async fn sample<A: Ask>(
     first: Option<&str>,
     deadline: Instant,
 ) -> Result<(bool, Sample), AskError> {
-    let sql = first.map_or_else(|| SAMPLE_SQL.to_owned(), |first| format!("{first};\n{SAMPLE_SQL}"));
+    let question = Question::Sample.sql(on.is_prepared());
+    let sql = first.map_or_else(|| question.clone(), |first| format!("{first};\n{question}"));
     let mut sets = on.ask(&sql, deadline).await?.into_iter();
     let granted = match first {
         Some(_) => {
@@ -159,12 +196,20 @@ async fn history<A: Ask>(
 pub(crate) struct Line {
     client: Arc<Client>,
     session: Session,
+    prepared: bool,
     unanswered: Option<BoxFuture<'static, ()>>,
 }
 
 impl Line {
     pub(crate) fn new(session: Session) -> Self {
-        Self { client: Arc::clone(&session.client), session, unanswered: None }
+        Self { client: Arc::clone(&session.client), session, prepared: false, unanswered: None }
+    }
+
+    /// Prepares the questions: worth it in a session that is asked them more than once.
+    pub(crate) async fn prepare(&mut self, deadline: Instant) -> Result<(), AskError> {
+        self.ask(&PREPARE_SQL, deadline).await?;
+        self.prepared = true;
+        Ok(())
     }
 
     /// How it ended; `None` while it stands.
@@ -174,16 +219,23 @@ impl Line {
 }
 
 impl Ask for Line {
-    async fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Sets, AskError> {
+    fn is_prepared(&self) -> bool {
+        self.prepared
+    }
+
+    async fn flight(&mut self, statements: &[&str], deadline: Instant) -> Result<Vec<Sets>, AskError> {
         if let Some(earlier) = &mut self.unanswered {
             timeout_at(deadline, earlier).await.map_err(|_| AskError::Unanswered)?;
             self.unanswered = None;
         }
         let client = Arc::clone(&self.client);
-        let sql = sql.to_owned();
-        let mut answer = Box::pin(async move { client.simple_query(&sql).await });
+        let statements: Vec<String> = statements.iter().map(|sql| (*sql).to_owned()).collect();
+        let mut answer = Box::pin(async move {
+            let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+            send_all(&client, &statements).await
+        });
         match timeout_at(deadline, &mut answer).await {
-            Ok(Ok(messages)) => Ok(sample::result_sets(messages)),
+            Ok(Ok(answers)) => Ok(sets_of(answers)),
             Ok(Err(e)) if e.as_db_error().is_none() => {
                 Err(AskError::Lost(self.failure().unwrap_or_else(|| failure_of(&e))))
             }
@@ -211,10 +263,15 @@ impl Second {
 }
 
 impl Ask for Second {
-    async fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Sets, AskError> {
+    /// The pool prepares them in each session that it opens.
+    fn is_prepared(&self) -> bool {
+        true
+    }
+
+    async fn flight(&mut self, statements: &[&str], deadline: Instant) -> Result<Vec<Sets>, AskError> {
         let Some(client) = &self.lent else { return Err(AskError::Lost(ProbeFailure::Eof)) };
-        let error = match timeout_at(deadline, client.simple_query(sql)).await {
-            Ok(Ok(messages)) => return Ok(sample::result_sets(messages)),
+        let error = match timeout_at(deadline, send_all(client, statements)).await {
+            Ok(Ok(answers)) => return Ok(sets_of(answers)),
             Ok(Err(e)) => AskError::of(&e),
             Err(_) => AskError::Unanswered,
         };

@@ -117,6 +117,7 @@ impl Control {
             VOTE_LEASE.as_millis()
         );
         line.ask(&lease, deadline).await?;
+        line.prepare(deadline).await?;
         self.line = Some(line);
         let link = Arc::clone(&self.link);
         tokio::spawn(async move { link.warm().await });

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::ask::{Ask as _, AskError};
 use crate::handle::Shared;
 use crate::link::NodeLink;
+use crate::questions::Question;
 use crate::sample::{Fields, end_of_records};
 
 /// Without a further write, sampling ends when every replica has the last one, or after this.
@@ -27,7 +28,7 @@ const SAMPLE_LIMIT: Duration = Duration::from_millis(200);
 const TOGETHER: Duration = Duration::from_millis(3);
 
 /// What moves, the same text on primary and standby. The receiver's timeline says whose WAL was replayed.
-const POSITION_SQL: &str = "\
+pub(crate) const POSITION_SQL: &str = "\
 SELECT r AS in_recovery,
        CASE WHEN NOT r THEN pg_walfile_name(pg_current_wal_lsn()) END AS walfile,
        CASE WHEN NOT r THEN pg_current_wal_insert_lsn() END AS inserted,
@@ -120,7 +121,7 @@ impl Sampler {
     async fn read(&self, link: &NodeLink) -> Result<Option<Event>, AskError> {
         let Ok(mut second) = link.second().await else { return Ok(None) };
         let sent = self.shared.clock.now();
-        let sets = second.ask(POSITION_SQL, Instant::now() + SAMPLE_LIMIT).await?;
+        let sets = second.question(Question::Position, Instant::now() + SAMPLE_LIMIT).await?;
         let Some(row) = sets.first().and_then(|rows| rows.first()) else { return Ok(None) };
         let fields = Fields::of(row);
         let timeline = match fields.text("walfile") {

@@ -29,6 +29,7 @@ mod journal;
 mod link;
 mod names;
 mod patroni;
+mod questions;
 mod reload;
 mod run;
 mod sample;

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime, Timeouts,
 };
+use futures_util::FutureExt as _;
 use howdah_failover::{ActionError, Order};
 use howdah_topology::{Mode, NodeId};
 use tokio::sync::mpsc;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use crate::ask::Second;
 use crate::config::{ControllerConfig, NodeConfig};
 use crate::connect::{ReportSender, Target};
+use crate::questions::PREPARE_SQL;
 use crate::sample::Memory;
 
 /// Sessions that the pool of a node opens at most: one for what an action waits for, one for freshness, and one
@@ -59,7 +62,14 @@ impl NodeLink {
             second,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let pool = Pool::builder(manager).max_size(SECOND_SESSIONS).runtime(Runtime::Tokio1).build()?;
+        let prepare = Hook::async_fn(|client: &mut ClientWrapper, _| {
+            async move { client.batch_execute(&PREPARE_SQL).await.map_err(HookError::Backend) }.boxed()
+        });
+        let pool = Pool::builder(manager)
+            .max_size(SECOND_SESSIONS)
+            .runtime(Runtime::Tokio1)
+            .post_create(prepare)
+            .build()?;
         let (control, orders) = mpsc::channel(ORDERS_WAITING);
         let (memory, since) = (Mutex::default(), Instant::now());
         let managed = AtomicBool::new(settings.mode == Mode::Manage);

@@ -21,8 +21,8 @@ const WAL_PAGE: u64 = 8192;
 /// Sizes of the header of a WAL page: short, and long at the start of a segment.
 const PAGE_HEADERS: [u64; 2] = [24, 40];
 
-/// Two statements in one flight: the node, and its `pg_stat_replication`.
-pub(crate) const SAMPLE_SQL: &str = "\
+/// The first half of a sample: the node itself.
+pub(crate) const NODE_SQL: &str = "\
 SELECT r AS in_recovery,
        (SELECT system_identifier FROM pg_control_system()) AS system_id,
        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started,
@@ -60,12 +60,15 @@ SELECT r AS in_recovery,
        coalesce(current_setting('howdah.tuned', true), '') <> '' AS times_kept,
        current_setting('wal_retrieve_retry_interval') AS retry_interval,
        current_setting('wal_receiver_timeout') AS receiver_timeout
-FROM (SELECT pg_is_in_recovery() AS r) node LEFT JOIN pg_stat_wal_receiver w ON true;
+FROM (SELECT pg_is_in_recovery() AS r) node LEFT JOIN pg_stat_wal_receiver w ON true";
+
+/// The second half: its `pg_stat_replication`.
+pub(crate) const ATTACHED_SQL: &str = "\
 SELECT application_name, state, sync_state, flush_lsn, replay_lsn,
        (extract(epoch FROM reply_time) * 1000000)::bigint AS reply_time
   FROM pg_stat_replication";
 
-/// Takes the vote unless this session has it; for the front of [`SAMPLE_SQL`].
+/// Takes the vote unless this session has it; for the front of a sample.
 pub(crate) fn lock_sql() -> String {
     let (high, low) = VOTE_KEY;
     format!(
@@ -194,7 +197,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads the two result sets of [`SAMPLE_SQL`]. The history is what `memory` has: empty when it must be read.
+/// Reads the two result sets of a sample. The history is what `memory` has: empty when it must be read.
 pub(crate) fn read(
     node: &[SimpleQueryRow],
     replication: &[SimpleQueryRow],

@@ -7,17 +7,18 @@ use tokio::time::Instant;
 use crate::actions::settings;
 use crate::ask::{self, Ask, AskError, last_look, pause};
 use crate::link::NodeLink;
+use crate::questions::Question;
 use crate::sample::Fields;
 
 /// The setting with the record.
-const FENCE: &str = "howdah.fence";
+pub(crate) const FENCE: &str = "howdah.fence";
 
 /// Looks that must find no receiver, one after the other. The startup process may be starting one with the old
 /// address in the very moment in which the setting changes; it has seen the change by the second look.
 const EMPTY_LOOKS: u32 = 2;
 
 /// The receiver as a row and as a process: while it still connects it is a process without a row.
-const WATCH_SQL: &str = "\
+pub(crate) const WATCH_SQL: &str = "\
 SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)
        OR EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver') AS receives,
        CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS paused,
@@ -30,9 +31,13 @@ pub(crate) async fn write<A: Ask>(
     record: &FenceRecord,
     deadline: Instant,
 ) -> Result<(), ActionError> {
-    settings::alter_custom(on, FENCE, &record.to_string(), deadline).await?;
-    settings::alter(on, "primary_conninfo", "", deadline).await?;
-    Ok(())
+    let record = settings::literal(&record.to_string())?;
+    // The record first: it is in the file before the other line is sent. One reload brings both.
+    settings::write_custom(on, FENCE, &record, deadline).await?;
+    let seen = format!(
+        "SELECT coalesce(current_setting('{FENCE}', true), '') = {record} AND current_setting('primary_conninfo') = ''"
+    );
+    Ok(settings::alter_and_see(on, "ALTER SYSTEM SET primary_conninfo = ''", &seen, deadline).await?)
 }
 
 /// Waits until the receiver is gone, or until it is seen why it does not go.
@@ -40,7 +45,7 @@ pub(crate) async fn watch(link: &NodeLink, deadline: Instant) -> Result<Done, Ac
     let mut second = link.second().await?;
     let mut empty = 0;
     loop {
-        let sets = second.ask(WATCH_SQL, deadline).await?;
+        let sets = second.question(Question::Watch, deadline).await?;
         let row = sets.first().and_then(|rows| rows.first()).ok_or(ActionError::Unanswered)?;
         let fields = Fields::of(row);
         let (receives, replay_paused, recovery_conflict) =

@@ -2,7 +2,10 @@
 
 use tokio::time::Instant;
 
-use crate::ask::{Ask, AskError, poll_true};
+use crate::ask::{Ask, AskError, pause, poll_true};
+
+/// Lets the server read its files anew.
+pub(crate) const RELOAD: &str = "SELECT pg_reload_conf()";
 
 /// Writes `name = value` and waits until this session sees it.
 pub(crate) async fn alter<A: Ask>(
@@ -12,23 +15,36 @@ pub(crate) async fn alter<A: Ask>(
     deadline: Instant,
 ) -> Result<(), AskError> {
     let value = literal(value)?;
-    on.ask(&format!("ALTER SYSTEM SET {name} = {value}"), deadline).await?;
-    reload(on, deadline).await?;
-    poll_true(on, &format!("SELECT current_setting('{name}') = {value}"), deadline).await
+    let seen = format!("SELECT current_setting('{name}') = {value}");
+    alter_and_see(on, &format!("ALTER SYSTEM SET {name} = {value}"), &seen, deadline).await
+}
+
+/// Changes the file, has it read, and looks until this session sees the change: all in one flight, since the server
+/// is often done by the time of the look. A reload behind a change that is refused changes nothing.
+pub(crate) async fn alter_and_see<A: Ask>(
+    on: &mut A,
+    change: &str,
+    seen: &str,
+    deadline: Instant,
+) -> Result<(), AskError> {
+    let answers = on.flight(&[change, RELOAD, seen], deadline).await?;
+    let row = answers.last().and_then(|sets| sets.first()).and_then(|rows| rows.first());
+    if row.and_then(|row| row.get(0)) == Some("t") {
+        return Ok(());
+    }
+    pause(deadline).await?;
+    poll_true(on, seen, deadline).await
 }
 
 /// Puts `name` back to what `postgresql.conf` says.
 pub(crate) async fn reset<A: Ask>(on: &mut A, name: &str, deadline: Instant) -> Result<(), AskError> {
-    on.ask(&format!("ALTER SYSTEM RESET {name}"), deadline).await?;
-    reload(on, deadline).await?;
     let gone = format!(
         "SELECT NOT EXISTS (SELECT FROM pg_settings WHERE name = '{name}' AND sourcefile LIKE '%postgresql.auto.conf')"
     );
-    poll_true(on, &gone, deadline).await
+    alter_and_see(on, &format!("ALTER SYSTEM RESET {name}"), &gone, deadline).await
 }
 
-/// Writes one of Howdah's own settings. `ALTER SYSTEM` knows such a name only after it was `SET` in the session;
-/// the `RESET` then lets the session see the file's value, so that reading it back means something.
+/// Writes one of Howdah's own settings and waits until this session sees it.
 pub(crate) async fn alter_custom<A: Ask>(
     on: &mut A,
     name: &str,
@@ -36,17 +52,26 @@ pub(crate) async fn alter_custom<A: Ask>(
     deadline: Instant,
 ) -> Result<(), AskError> {
     let value = literal(value)?;
-    on.ask(&format!("SET {name} = {value}"), deadline).await?;
-    let altered = on.ask(&format!("ALTER SYSTEM SET {name} = {value}"), deadline).await;
-    on.ask(&format!("RESET {name}"), deadline).await?;
-    altered?;
-    reload(on, deadline).await?;
+    write_custom(on, name, &value, deadline).await?;
+    on.ask(RELOAD, deadline).await?;
     poll_true(on, &format!("SELECT coalesce(current_setting('{name}', true), '') = {value}"), deadline).await
 }
 
-/// Lets the server read its files anew.
-pub(crate) async fn reload<A: Ask>(on: &mut A, deadline: Instant) -> Result<(), AskError> {
-    on.ask("SELECT pg_reload_conf()", deadline).await.map(drop)
+/// Writes one of Howdah's own settings into the file, which nobody has read yet. `ALTER SYSTEM` knows such a name only
+/// after it was `SET` in the session; the `RESET` then lets the session see the file's value, so that reading it back
+/// means something. `value` is a [`literal`].
+pub(crate) async fn write_custom<A: Ask>(
+    on: &mut A,
+    name: &str,
+    value: &str,
+    deadline: Instant,
+) -> Result<(), AskError> {
+    let [set, alter, reset] = [
+        format!("SET {name} = {value}"),
+        format!("ALTER SYSTEM SET {name} = {value}"),
+        format!("RESET {name}"),
+    ];
+    on.flight(&[&set, &alter, &reset], deadline).await.map(drop)
 }
 
 /// A quoted literal. A line break cannot be written into `postgresql.auto.conf`.
