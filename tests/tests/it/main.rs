@@ -14,6 +14,7 @@ mod drivers;
 mod hba;
 mod hostile;
 mod ldap;
+mod loads;
 mod notices;
 mod parameters;
 mod patroni;

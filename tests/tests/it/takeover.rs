@@ -1,13 +1,15 @@
 //! SUSPEND, SHOW FDS, and `-R`: a running process is taken over by the next one with all that is under way
 //! (PGBOUNCER_BEHAVIOUR.md sections 4 and 14), over io_uring and over epoll.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use crate::support::{Binary, Bouncer, Raw, connect, entry, postgres, sentence, until, within};
+use crate::support::{
+    Bench, Binary, Bouncer, Raw, connect, entry, load_time, postgres, sentence, until, within,
+};
 
 /// Both ways of serving sockets.
 const WAYS: [&str; 3] = ["worker_threads = 1", "worker_threads = 1\nio_uring = off", "worker_threads = 2"];
@@ -62,8 +64,7 @@ async fn suspend_holds_answers_back_until_resume_or_the_consoles_end() {
             })
             .await;
             for held in [&mut running, &mut idle] {
-                let early =
-                    tokio::time::timeout(std::time::Duration::from_millis(200), held.stream.readable());
+                let early = tokio::time::timeout(Duration::from_millis(200), held.stream.readable());
                 assert!(early.await.is_err(), "nothing comes while it is suspended");
             }
             if by_resume {
@@ -138,32 +139,8 @@ async fn five_takeovers_under_pgbench_fail_no_transaction() {
                 "{way}\nmax_client_conn = 200\ndefault_pool_size = 20\npidfile = @DIR@/pid\nlogfile = @DIR@/log"
             );
             let mut binary = Binary::start(&format!("postgres = {}", entry(&pg, "")), &settings).await;
-            let port = binary.port().to_string();
-            let script = binary.dir().join("script.sql");
-            std::fs::write(&script, "BEGIN;\nSELECT generate_series(1, 20);\nSELECT count(*) FROM pg_class;\nCOMMIT;\nSELECT :client_id;\n").unwrap();
-            let bench = Command::new("pgbench")
-                .args([
-                    "-n",
-                    "-c",
-                    "20",
-                    "-T",
-                    "3",
-                    "-M",
-                    protocol,
-                    "-h",
-                    "127.0.0.1",
-                    "-p",
-                    &port,
-                    "-U",
-                    "postgres",
-                    "-f",
-                ])
-                .arg(&script)
-                .arg("postgres")
-                .stdout(std::process::Stdio::piped())
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
+            let bench =
+                Bench::start(binary.dir(), binary.port(), protocol, load_time(Duration::from_secs(3)));
             until("traffic", || async {
                 rows(&binary, "SHOW STATS")
                     .await
@@ -181,14 +158,7 @@ async fn five_takeovers_under_pgbench_fail_no_transaction() {
                 let at = done().await;
                 until("traffic behind the takeover", || async { done().await > at }).await;
             }
-            let output = bench.wait_with_output().unwrap();
-            let text = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            assert!(output.status.success(), "{way} {protocol}: {text}");
-            assert!(text.contains("number of failed transactions: 0 (0.000%)"), "{way} {protocol}: {text}");
+            bench.nothing_failed(way);
             let pid = std::fs::read_to_string(binary.dir().join("pid")).unwrap();
             assert_eq!(pid.trim(), binary.pid().to_string());
         }

@@ -1,12 +1,13 @@
 //! `cargo xtask tidy`: the numbers and rules of CONTRIBUTING.md, held by the build.
 //!
 //! [`source`] reads the files, then every rule looks at them by itself: [`size`] and [`functions`] count, [`tokens`]
-//! looks for what must not be called, [`modules`] for files that nobody declares, [`words`] reads the text, [`edges`]
-//! the dependencies. [`report`] names the rules and prints; [`exceptions`] takes out what has a written reason.
+//! looks for what must not be called, [`modules`] for files that nobody declares, [`words`] and [`map`]
+//! read the text, [`edges`] the dependencies. [`report`] names the rules and prints; [`exceptions`] takes out what has a written reason.
 
 mod edges;
 mod exceptions;
 mod functions;
+mod map;
 mod modules;
 mod report;
 mod size;
@@ -14,6 +15,8 @@ mod source;
 mod tokens;
 mod words;
 
+#[cfg(test)]
+mod map_tests;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +50,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Failure> {
             Ok(file) => sources.push(file),
             Err(finding) => findings.push(finding),
         }
+    }
+    // Tests that were not read would seem to be gone.
+    if options.only.is_none() {
+        map::check(&texts, &mut findings);
     }
     let summary = check_sources(&sources, &mut findings);
     edges::check(root, &mut findings)?;

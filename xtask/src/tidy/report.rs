@@ -39,6 +39,8 @@ pub(crate) enum Rule {
     Word,
     /// No registry's host name.
     Registry,
+    /// Every sentence of the contract names the test that holds it, and the test is there.
+    Map,
     /// The list of edges between the crates.
     Edge,
     /// Every package takes the workspace's lints.
@@ -68,6 +70,7 @@ impl Rule {
             Rule::Pure => "pure",
             Rule::Word => "word",
             Rule::Registry => "registry",
+            Rule::Map => "map",
             Rule::Edge => "edge",
             Rule::Lints => "lints",
             Rule::Exception => "exception",

@@ -1,6 +1,7 @@
 //! What every topic needs: a pooler in this process on a free port (`bouncer.rs`), a client that speaks bytes
 //! (`raw.rs`), a fake server (`fake.rs`), and deadlines.
 
+mod bench;
 mod binary;
 mod bouncer;
 mod certificates;
@@ -10,6 +11,7 @@ mod raw;
 use std::future::Future;
 use std::time::Duration;
 
+pub(crate) use bench::{Bench, load_time};
 pub(crate) use binary::{Binary, program as howdah_program};
 pub(crate) use bouncer::{Bouncer, Row, connect, entry};
 pub(crate) use certificates::{Authority, Pair};
