@@ -59,9 +59,16 @@ pub enum Access {
 pub enum ConsoleOutcome {
     /// It stays.
     Continue,
-    /// It is closed when the answer has been sent.
-    Close,
+    /// It is closed when the answer has been sent, and told this reason as a FATAL error: by the caller, who writes it
+    /// into the log first.
+    Close(&'static str),
 }
+
+/// What a session is told that was killed.
+const KILLED: &str = "admin forced disconnect";
+
+/// What a session is told whose message is no query.
+const BAD_PACKET: &str = "bad packet";
 
 /// One console session.
 #[derive(Debug)]
@@ -150,8 +157,7 @@ impl Console {
         error!("{text}");
         write::error_response(out, &Report::error(&text));
         write::ready_for_query(out, TransactionStatus::Idle);
-        write::error_response(out, &Report::fatal("bad packet"));
-        ConsoleOutcome::Close
+        ConsoleOutcome::Close(BAD_PACKET)
     }
 
     /// The session is waiting (PAUSE, SUSPEND) and its client sent a cancel request: as PgBouncer, RESUME, unless
@@ -307,10 +313,7 @@ fn complete(reply: Reply, out: &mut Vec<u8>) -> Result<ConsoleOutcome, WriteErro
             Ok(ConsoleOutcome::Continue)
         }
         Reply::Silence => Ok(ConsoleOutcome::Continue),
-        Reply::Killed => {
-            write::error_response(out, &Report::fatal("admin forced disconnect"));
-            Ok(ConsoleOutcome::Close)
-        }
+        Reply::Killed => Ok(ConsoleOutcome::Close(KILLED)),
     }
 }
 

@@ -56,6 +56,11 @@ pub struct Routing {
     pub reads_without_replica: ReadsWithoutReplica,
 }
 
+/// A limit of an entry or a user; one of 0 is as if it were not there, as with PgBouncer.
+fn said<T: Default + PartialEq>(limit: Option<T>) -> Option<T> {
+    limit.filter(|limit| *limit != T::default())
+}
+
 impl Config {
     /// The entry that serves a client asking for `name`: its own, else `*` (whose `dbname` is then `name`).
     #[must_use]
@@ -99,26 +104,26 @@ impl Config {
     /// Servers over all pools of the entry; 0: no limit.
     #[must_use]
     pub fn max_db_connections(&self, database: &Database) -> u32 {
-        database.max_db_connections.unwrap_or(self.settings.max_db_connections)
+        said(database.max_db_connections).unwrap_or(self.settings.max_db_connections)
     }
 
     /// Clients of the entry; 0: no limit.
     #[must_use]
     pub fn max_db_client_connections(&self, database: &Database) -> u32 {
-        database.max_db_client_connections.unwrap_or(self.settings.max_db_client_connections)
+        said(database.max_db_client_connections).unwrap_or(self.settings.max_db_client_connections)
     }
 
     /// Servers of the user over all entries; 0: no limit.
     #[must_use]
     pub fn max_user_connections(&self, user: &str) -> u32 {
-        let own = self.user(user).and_then(|u| u.max_user_connections);
+        let own = said(self.user(user).and_then(|u| u.max_user_connections));
         own.unwrap_or(self.settings.max_user_connections)
     }
 
     /// Clients of the user over all entries; 0: no limit.
     #[must_use]
     pub fn max_user_client_connections(&self, user: &str) -> u32 {
-        let own = self.user(user).and_then(|u| u.max_user_client_connections);
+        let own = said(self.user(user).and_then(|u| u.max_user_client_connections));
         own.unwrap_or(self.settings.max_user_client_connections)
     }
 
@@ -131,7 +136,7 @@ impl Config {
     /// Longest query of the user; zero: no limit.
     #[must_use]
     pub fn query_timeout(&self, user: &str) -> Duration {
-        self.user(user).and_then(|u| u.query_timeout).unwrap_or(self.settings.query_timeout)
+        said(self.user(user).and_then(|u| u.query_timeout)).unwrap_or(self.settings.query_timeout)
     }
 
     /// Longest wait for a server; zero: for ever.
@@ -141,17 +146,32 @@ impl Config {
         own.or(database.query_wait_timeout).unwrap_or(self.settings.query_wait_timeout)
     }
 
+    /// Whether users have a `query_wait_timeout` of their own.
+    #[must_use]
+    pub fn has_own_waits(&self) -> bool {
+        self.users.values().any(|user| user.query_wait_timeout.is_some())
+    }
+
+    /// Longest wait for a server of the entry that any of its clients may have; zero: for ever.
+    #[must_use]
+    pub fn longest_wait(&self, database: &Database) -> Duration {
+        let common = database.query_wait_timeout.unwrap_or(self.settings.query_wait_timeout);
+        let own = self.users.values().filter_map(|user| user.query_wait_timeout);
+        let all = own.chain([common]);
+        if all.clone().any(|wait| wait.is_zero()) { Duration::ZERO } else { all.max().unwrap_or(common) }
+    }
+
     /// Longest idle time of the user inside a transaction; zero: no limit.
     #[must_use]
     pub fn idle_transaction_timeout(&self, user: &str) -> Duration {
-        let own = self.user(user).and_then(|u| u.idle_transaction_timeout);
+        let own = said(self.user(user).and_then(|u| u.idle_transaction_timeout));
         own.unwrap_or(self.settings.idle_transaction_timeout)
     }
 
     /// Longest transaction of the user; zero: no limit.
     #[must_use]
     pub fn transaction_timeout(&self, user: &str) -> Duration {
-        self.user(user).and_then(|u| u.transaction_timeout).unwrap_or(self.settings.transaction_timeout)
+        said(self.user(user).and_then(|u| u.transaction_timeout)).unwrap_or(self.settings.transaction_timeout)
     }
 
     /// Longest idle time of the user outside a transaction; zero: no limit.

@@ -55,9 +55,9 @@ keys! {
     query_wait_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
     /// How a list of hosts is used; unset behaves as round-robin.
     load_balance_hosts: Option<LoadBalanceHosts> as Maybe<OneOf<LoadBalanceHosts>> = None, LIVE;
-    /// Servers over all pools of this entry; 0: no limit.
+    /// Servers over all pools of this entry; 0: the global one.
     max_db_connections: Option<u32> as Maybe<Count> = None, LIVE;
-    /// Clients of this entry; 0: no limit.
+    /// Clients of this entry; 0: the global one.
     max_db_client_connections: Option<u32> as Maybe<Count> = None, LIVE;
     /// Longest life of a server; 0: used once.
     server_lifetime: Option<Duration> as Maybe<Seconds> = None, LIVE;
@@ -108,19 +108,19 @@ keys! {
     pool_size: Option<u32> as Maybe<Count> = None, LIVE;
     /// Servers that a pool may have beyond its size when clients wait.
     reserve_pool_size: Option<u32> as Maybe<Count> = None, LIVE;
-    /// Servers over all databases; 0: no limit.
+    /// Servers over all databases; 0: the global one.
     max_user_connections: Option<u32> as Maybe<Count> = None, LIVE;
-    /// Clients over all databases; 0: no limit.
+    /// Clients over all databases; 0: the global one.
     max_user_client_connections: Option<u32> as Maybe<Count> = None, LIVE;
-    /// Longest query; 0: no limit.
+    /// Longest query; 0: the global one.
     query_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
     /// Longest wait for a server; 0: for ever.
     query_wait_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
-    /// Longest idle time inside a transaction; 0: no limit.
+    /// Longest idle time inside a transaction; 0: the global one.
     idle_transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
-    /// Longest transaction; 0: no limit.
+    /// Longest transaction; 0: the global one.
     transaction_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
-    /// Longest idle time outside a transaction; 0: no limit.
+    /// Longest idle time outside a transaction; 0: the global one.
     client_idle_timeout: Option<Duration> as Maybe<Seconds> = None, LIVE;
 }
 

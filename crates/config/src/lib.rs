@@ -48,6 +48,7 @@ pub use settings::Settings;
 pub use show::{ConfigRow, SetError, SetOutcome, SettingInfo};
 pub use table::Effect;
 pub use userlist::{MAX_SECRET, UserList};
+pub use validate::reread;
 
 /// The database name behind which the console is; no entry may have it.
 pub const CONSOLE_DATABASE: &str = "pgbouncer";

@@ -1,11 +1,14 @@
 //! What must hold between keys: names that refer to something, nodes that are one each, files that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::build::{EntryPlaces, Places};
 use crate::cluster::{Cluster, ClusterNode};
 use crate::config::Config;
 use crate::database::Database;
+use crate::diagnostic::Diagnostic;
 use crate::keyword::{AuthType, Failover, Target};
 use crate::userlist;
 use crate::written::{Findings, Place};
@@ -81,6 +84,23 @@ fn auth_file(config: &mut Config, place: &Place, findings: &mut Findings) {
             findings.error_as(place, format!("cannot read auth_file {name}: {error}"), theirs);
         }
     }
+}
+
+/// Reads the file anew that this setting names, when SET has given it another value; what there is to say of it. Of a
+/// user list that cannot be read the users of before stay, as with PgBouncer.
+#[must_use]
+pub fn reread(config: &mut Config, key: &str) -> Vec<Diagnostic> {
+    let mut findings = Findings::default();
+    let place = Place { file: Arc::from(Path::new("SET")), line: 1, column: 1 };
+    match key {
+        "auth_file" => auth_file(config, &place, &mut findings),
+        "auth_hba_file" | "auth_ident_file" => {
+            (config.hba, config.ident) = Default::default();
+            crate::hba_files::read(config, |_| &place, &mut findings);
+        }
+        _ => {}
+    }
+    findings.list
 }
 
 /// Copies what `[nodes]` says into the nodes of the clusters, by name or by address.

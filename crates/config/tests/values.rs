@@ -132,8 +132,9 @@ fn the_user_wins_then_the_database_then_the_process() {
     assert_eq!(of(own, "x"), (PoolMode::Transaction, 2, 2));
     assert_eq!(of(own, "u"), (PoolMode::Session, 3, 3));
     assert_eq!(of(plain, "u"), (PoolMode::Session, 3, 3));
-    assert_eq!((config.query_timeout("x").as_secs(), config.query_timeout("u").as_secs()), (4, 0));
-    assert_eq!((config.max_user_connections("x"), config.max_user_connections("u")), (7, 0));
+    // A limit of 0 is none of its own.
+    assert_eq!((config.query_timeout("x").as_secs(), config.query_timeout("u").as_secs()), (4, 4));
+    assert_eq!((config.max_user_connections("x"), config.max_user_connections("u")), (7, 7));
     assert_eq!((config.reserve_pool_size(plain, "u"), config.reserve_pool_size(own, "u")), (6, 5));
     assert_eq!((config.max_db_connections(plain), config.max_db_connections(own)), (0, 8));
 }

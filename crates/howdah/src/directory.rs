@@ -250,7 +250,8 @@ fn pool_settings(config: &Config, database: &Database, user: &str) -> PoolSettin
         server_check_delay: settings.server_check_query.as_ref().map(|_| settings.server_check_delay),
         logins: if database.cluster.is_some() { CLUSTER_LOGINS } else { 1 },
         login_retry: settings.server_login_retry,
-        query_wait_timeout: config.query_wait_timeout(database, user),
+        // A client whose own limit is shorter is ended by `maintain.rs`.
+        query_wait_timeout: config.longest_wait(database),
         round_robin: settings.server_round_robin,
     }
 }

@@ -9,6 +9,7 @@ use howdah_failover::Report;
 use howdah_pool::ServerId;
 use howdah_topology::Time;
 
+use crate::client::end::{IDLE_TRANSACTION_TIMEOUT, QUERY_TIMEOUT, TRANSACTION_TIMEOUT};
 use crate::client::info::{ClientInfo, Order, Phase};
 use crate::pooler::{Pooler, Stage};
 use crate::pools::Leased;
@@ -109,21 +110,28 @@ fn overdue(config: &Config, client: &ClientInfo, now: Time) -> Option<&'static s
     if is_console(client) {
         return None;
     }
-    let user = Arc::clone(&client.who.lock().1);
+    let (entry, user) = client.who.lock().clone();
+    // Of what a server does for a client the server's user is asked, which the entry may force, as with PgBouncer.
+    let server_user =
+        client.link.lock().as_ref().map_or_else(|| Arc::clone(&user), |link| Arc::clone(&link.user));
     let (phase, since) = client.phase();
     let over = |limit: Duration, since: Time| !limit.is_zero() && now.since(since) > limit;
     let by_phase = match phase {
-        Phase::Query => (config.query_timeout(&user), "query timeout"),
+        Phase::Query => (config.query_timeout(&server_user), QUERY_TIMEOUT),
         Phase::Waiting => (config.query_timeout(&user), "query_timeout"),
-        Phase::IdleInTransaction => (config.idle_transaction_timeout(&user), "idle transaction timeout"),
+        Phase::IdleInTransaction => (config.idle_transaction_timeout(&server_user), IDLE_TRANSACTION_TIMEOUT),
         Phase::Idle | Phase::Linked => (config.client_idle_timeout(&user), "client_idle_timeout"),
         Phase::Login | Phase::Replication => return None,
     };
     if over(by_phase.0, since) {
         return Some(by_phase.1);
     }
+    if phase == Phase::Waiting && config.has_own_waits() {
+        let limit = config.database(&entry).map(|entry| config.query_wait_timeout(entry, &user));
+        return over(limit.unwrap_or_default(), since).then_some("query_wait_timeout");
+    }
     let began = client.transaction_since()?;
-    over(config.transaction_timeout(&user), began).then_some("transaction timeout")
+    over(config.transaction_timeout(&server_user), began).then_some(TRANSACTION_TIMEOUT)
 }
 
 /// A server that is not ready for the next one yet: cancel requests have to arrive, a session has to be reset.

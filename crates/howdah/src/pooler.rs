@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use howdah_config::Config;
@@ -109,6 +109,8 @@ pub(crate) struct Pooler {
     pub(crate) tickets: AtomicU64,
     /// The console's own statistics.
     pub(crate) console_counters: crate::stats::Counters,
+    /// Sessions of the console that are logged in.
+    pub(crate) console_clients: AtomicU32,
     pub(crate) averages: Mutex<crate::console::Averages>,
     /// PAUSE of everything is in force.
     pub(crate) paused: std::sync::atomic::AtomicBool,
@@ -168,6 +170,7 @@ impl Pooler {
             stage: watch::Sender::new(Stage::Running),
             tickets: AtomicU64::new(0),
             console_counters: crate::stats::Counters::default(),
+            console_clients: AtomicU32::new(0),
             averages: Mutex::new(crate::console::Averages::new(stats_period)),
             paused: std::sync::atomic::AtomicBool::new(false),
             hold: watch::Sender::new(Hold::None),

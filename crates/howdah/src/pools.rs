@@ -116,7 +116,7 @@ impl Pooler {
         match effect {
             Effect::Connect { key, login, reserve, .. } => {
                 if reserve {
-                    tracing::info!("{}/{}: taking connection from reserve_pool", key.entry, key.user);
+                    tracing::warn!("{}/{}: taking connection from reserve_pool", key.entry, key.user);
                 }
                 let pooler = Arc::clone(self);
                 tokio::spawn(async move { pooler.log_in(key, login).await });
@@ -130,7 +130,7 @@ impl Pooler {
             }
             Effect::ConnectOwn { waiter, login, reserve } => {
                 if reserve {
-                    tracing::info!("taking connection from reserve_pool");
+                    tracing::warn!("taking connection from reserve_pool");
                 }
                 if let Err(Ok(given)) = waiter.give.send(Ok(Given::Turn(login))) {
                     self.take_back(given);

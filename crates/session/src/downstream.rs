@@ -454,10 +454,13 @@ impl Turn<'_, '_> {
         let position = self.server.reported(&self.shared.tracked, status.name, status.value);
         // What the server reports is the canonical form of what was set (PgBouncer: varcache_set_canonical),
         // so that it is set once only.
+        let hidden = self.server.requests.head().is_some_and(Request::is_hidden);
         if let Some(position) = position {
+            let asked = self.session.vars.shared(position).filter(|asked| hidden && **asked != *status.value);
+            self.server.spelled.extend(asked.map(|asked| (position, asked)));
             crate::vars::set_shared(&mut self.session.vars, position, status.value);
         }
-        Ok(self.server.requests.head().is_some_and(Request::is_hidden))
+        Ok(hidden)
     }
 }
 

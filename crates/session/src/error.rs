@@ -24,7 +24,10 @@ pub enum Fatal {
     UnknownStatement,
     /// Parse of a name that is in use.
     #[error("prepared statement name is already in use")]
-    StatementInUse,
+    StatementInUse {
+        /// That name.
+        name: Box<[u8]>,
+    },
     /// A transaction was begun in statement pooling.
     #[error("transaction blocks not allowed in statement pooling mode")]
     TransactionInStatementMode,
@@ -39,6 +42,16 @@ impl Fatal {
         match self {
             Self::Frame(error) if error.fault == FrameFault::UnknownTag => "unknown pkt".to_owned(),
             other => other.to_string(),
+        }
+    }
+
+    /// What the log has beside the sentence (PgBouncer's text).
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::StatementInUse { name } => {
+                Some(format!("prepared statement '{}' was already prepared", String::from_utf8_lossy(name)))
+            }
+            _ => None,
         }
     }
 }

@@ -293,7 +293,7 @@ impl Session {
         let parse = read::parse(body.unwrap_or_default())?;
         if !parse.name.is_empty() && self.options.max_prepared_statements > 0 {
             if self.names.get(parse.name).is_some() {
-                return Err(Fatal::StatementInUse);
+                return Err(Fatal::StatementInUse { name: parse.name.into() });
             }
             let statement = shared.registry.intern(self.scope, parse.query, parse.types_raw);
             self.names.insert(parse.name, statement);

@@ -73,6 +73,8 @@ pub struct ServerSide {
     pub(crate) unprotected: bool,
     /// The client has seen an error of the group that the server answers now.
     pub(crate) error_told: bool,
+    /// Values that the server has put into its own spelling for the present client: position, and what was asked for.
+    pub(crate) spelled: Vec<(usize, Arc<[u8]>)>,
     /// The server said that it ends (FATAL, 57P01 and kin), or was left in an unknown state.
     pub(crate) must_close: bool,
 }
@@ -115,6 +117,7 @@ impl ServerSide {
             forgets: false,
             unprotected: false,
             error_told: false,
+            spelled: Vec::new(),
             must_close: false,
         };
         for (name, value) in reported {
@@ -140,12 +143,24 @@ impl ServerSide {
             let (from, to) = if *reports { (&self.vars, &mut *client) } else { (&*client, &mut self.vars) };
             let value = from.shared(position).filter(|_| !*reports || to.get(position).is_some());
             if let Some(value) = value {
+                let asked = to.shared(position).filter(|asked| *reports && *asked != value);
+                self.spelled.extend(asked.map(|asked| (position, asked)));
                 set_shared(to, position, &value);
             }
         }
         if **client == *self.vars {
             self.vars = Arc::clone(client);
         }
+    }
+
+    /// What the server has spelled otherwise than its client had asked for since the last call, as PgBouncer's
+    /// `varcache_set_canonical` tells it: name, the client's word, the server's.
+    pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<(&'a str, Arc<[u8]>, Option<Arc<[u8]>>)> {
+        let spelled = std::mem::take(&mut self.spelled).into_iter();
+        let told = spelled.filter_map(|(position, asked)| {
+            Some((tracked.names().nth(position)?, asked, self.vars.shared(position)))
+        });
+        told.collect()
     }
 
     /// The node of a cluster that it leads to, and when it had logged in.

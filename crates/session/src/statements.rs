@@ -55,7 +55,11 @@ impl Turn<'_, '_, '_> {
         if self.session.names.get(parse.name).is_some() {
             // An earlier message of the pipeline may still fail and free the name.
             let waits = !self.server.requests.is_empty();
-            return if waits { Ok(self.stall()) } else { Err(Fatal::StatementInUse) };
+            return if waits {
+                Ok(self.stall())
+            } else {
+                Err(Fatal::StatementInUse { name: parse.name.into() })
+            };
         }
         self.begin_group(GroupText::Text(parse.query), self.server.guard_before())?;
         let clients = self.shared.registry.intern(self.session.scope, parse.query, parse.types_raw);

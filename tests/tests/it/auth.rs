@@ -1,8 +1,9 @@
 //! Secrets of every kind, on both sides (PGBOUNCER_BEHAVIOUR.md section 5).
 
+use howdah_protocol::write;
 use howdah_testkit::{Options, Postgres};
 
-use crate::support::{Binary, Bouncer, connect, entry, sentence, until, within};
+use crate::support::{Binary, Bouncer, Seen, connect, entry, sentence, until, within};
 
 /// A pooler whose user list has these lines; the directory keeps the file.
 async fn bouncer(databases: &str, auth_type: &str, users: &str) -> (Bouncer, tempfile::TempDir) {
@@ -242,4 +243,169 @@ async fn all_who_wait_hear_of_one_refusal() {
     let error = sentence(&connect(&conninfo).await.unwrap_err());
     let cached = format!("server login has been failing, cached error: {refusal} (server_login_retry)");
     assert_eq!(error, cached);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_refuses_keeps_its_sqlstate_and_is_in_the_log() {
+    let options = Options::default()
+        .hba_line("host all closed 127.0.0.1/32 reject")
+        .hba_line("host all all 127.0.0.1/32 trust")
+        .sql("CREATE ROLE sleeper NOLOGIN; CREATE ROLE closed LOGIN; CREATE ROLE awake LOGIN");
+    let pg = Postgres::single(options).await.unwrap();
+    let databases = format!(
+        "sleeper = {}\nclosed = {}\nabsent = {}",
+        entry(&pg, "dbname=postgres user=sleeper"),
+        entry(&pg, "dbname=postgres user=closed"),
+        entry(&pg, "dbname=no_such_place user=awake"),
+    );
+    let seen = Seen::with(&databases, "").await;
+    for (database, code, begins) in [
+        ("sleeper", "28000", "role \"sleeper\" is not permitted to log in"),
+        ("closed", "28000", "pg_hba.conf rejects connection for host \"127.0.0.1\", user \"closed\""),
+        ("absent", "3D000", "database \"no_such_place\" does not exist"),
+    ] {
+        let error = connect(&seen.binary.conninfo("postgres", database)).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.code().code(), error.severity()), (code, "FATAL"), "{database}");
+        let text = error.message();
+        assert!(text.starts_with(begins), "{error:?}");
+        let refused = format!("server login failed: FATAL {text}");
+        assert_eq!(seen.lines(&refused), 1, "{database}");
+        assert_eq!(seen.lines(&format!("closing because: {text} (age=")), 2, "{database}: {}", seen.log());
+        // One who comes during server_login_retry is told at once, and the server is not asked.
+        let again = sentence(&connect(&seen.binary.conninfo("postgres", database)).await.unwrap_err());
+        let cached = format!("server login has been failing, cached error: {text} (server_login_retry)");
+        assert_eq!(again, cached);
+        assert_eq!(seen.lines(&refused), 1, "{database}");
+    }
+    assert_eq!(seen.lines(" WARNING S-0x"), 3, "{}", seen.log());
+}
+
+/// A server that tells the first two who come that it is starting up; the others reach this one.
+async fn starting(target: (String, u16)) -> (u16, tokio::task::JoinHandle<()>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut out = Vec::new();
+    let report = write::Report::new("FATAL", "57P03", "the database system is starting up");
+    write::error_response(&mut out, &report);
+    let task = tokio::spawn(async move {
+        let mut number = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            number += 1;
+            if number > 2 {
+                let mut behind = tokio::net::TcpStream::connect(target.clone()).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut behind).await });
+                continue;
+            }
+            let mut packet = [0; 1024];
+            if stream.read(&mut packet).await.unwrap() == 8 {
+                stream.write_all(b"N").await.unwrap();
+                let _ = stream.read(&mut packet).await;
+            }
+            let _ = stream.write_all(&out).await;
+        }
+    });
+    (port, task)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_up_is_waited_for() {
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let (port, task) = starting((pg.host(), pg.port())).await;
+    let databases = format!("postgres = host=127.0.0.1 port={port}");
+    let seen = Seen::with(&databases, "server_login_retry = 0.5").await;
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let conninfo = seen.binary.conninfo("postgres", "postgres");
+            tokio::spawn(async move { connect(&conninfo).await.map(drop).map_err(|error| sentence(&error)) })
+        })
+        .collect();
+    for client in waiting {
+        assert_eq!(within("the login", client).await.unwrap(), Ok(()));
+    }
+    let line = "server login failed: FATAL the database system is starting up";
+    assert_eq!(seen.lines(line), 2, "{}", seen.log());
+    task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scram_keys_outlive_reconnect_and_many_logins_and_a_forced_user_has_none() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let secret = pg.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").await.unwrap();
+    let users = format!("\"alice\" \"{secret}\"\n");
+    let databases =
+        format!("postgres = {}\nforced = {}", entry(&pg, ""), entry(&pg, "dbname=postgres user=alice"));
+    let settings = "auth_type = scram-sha-256\nauth_file = @DIR@/users\ndefault_pool_size = 2";
+    let seen = Seen::with_files(&databases, settings, &[("users", &users)]).await;
+    let conninfo = format!("{} password=secret", seen.binary.conninfo("alice", "postgres"));
+    let stays = connect(&conninfo).await.unwrap();
+    for _ in 0..10 {
+        let client = connect(&conninfo).await.unwrap();
+        client.batch_execute("SELECT 1").await.unwrap();
+        seen.console.simple_query("RECONNECT").await.unwrap();
+        stays.batch_execute("SELECT 1").await.unwrap();
+    }
+    assert!(seen.lines("new connection to server (from") >= 10, "{}", seen.log());
+    let forced = format!("{} password=secret", seen.binary.conninfo("alice", "forced"));
+    assert_eq!(sentence(&connect(&forced).await.unwrap_err()), "wrong password type");
+    assert_eq!(seen.lines("cannot do SCRAM authentication: "), 1, "{}", seen.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn set_reads_the_files_that_it_names_at_once() {
+    let pg = Postgres::single(Options::default().hba_line("host all all 127.0.0.1/32 trust")).await.unwrap();
+    pg.psql("CREATE ROLE dora LOGIN").await.unwrap();
+    let files = [
+        ("others", "\"dora\" \"\"\n"),
+        ("closed.conf", "host all all all reject\n"),
+        ("open.conf", "host all all all trust\n"),
+    ];
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let seen = Seen::with_files(&databases, "auth_hba_file = @DIR@/open.conf", &files).await;
+    let dir = seen.binary.dir().display().to_string();
+    let set = async |key: &str, value: &str| {
+        seen.console.simple_query(&format!("SET {key} = '{value}'")).await.unwrap();
+    };
+    let login = async |user: &str| seen.connect(user, "postgres").await.err();
+    let unknown = Some("\"trust\" authentication failed".to_owned());
+    assert_eq!(login("dora").await, unknown);
+    set("auth_file", &format!("{dir}/others")).await;
+    assert_eq!(login("dora").await, None);
+    assert_eq!(login("postgres").await, unknown);
+    // One that is not there leaves the users as they are.
+    set("auth_file", &format!("{dir}/missing")).await;
+    assert_eq!(login("dora").await, None);
+    assert_eq!(seen.lines("read auth_file"), 1, "{}", seen.log());
+    set("auth_type", "hba").await;
+    assert_eq!(login("dora").await, None);
+    let rejected = Some("login rejected".to_owned());
+    for (file, answer) in [("closed.conf", &rejected), ("open.conf", &None), ("missing.conf", &rejected)] {
+        set("auth_hba_file", &format!("{dir}/{file}")).await;
+        assert_eq!(login("dora").await, *answer, "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scram_keys_outlive_a_takeover() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let secret = pg.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").await.unwrap();
+    let users = format!("\"alice\" \"{secret}\"\n");
+    let settings = "auth_type = scram-sha-256\nauth_file = @DIR@/users";
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let mut binary = Binary::start_with(&databases, settings, &[("users", &users)]).await;
+    let conninfo = format!("{} password=secret", binary.conninfo("alice", "postgres"));
+    let stays = connect(&conninfo).await.unwrap();
+    stays.batch_execute("SELECT 1").await.unwrap();
+    let local =
+        format!("host={} port={} user=pgbouncer dbname=pgbouncer", binary.dir().display(), binary.port());
+    until("the Unix socket", || async { connect(&local).await.is_ok() }).await;
+    let old = std::sync::Mutex::new(binary.restart(&["-R"]).await);
+    until("the old process to end", || async { old.lock().unwrap().try_wait().unwrap().is_some() }).await;
+    until("the new console", || async { connect(&local).await.is_ok() }).await;
+    // A server that the new process has to open itself.
+    let console = connect(&local).await.unwrap();
+    console.simple_query("RECONNECT").await.unwrap();
+    within("the session from before", stays.batch_execute("SELECT 2")).await.unwrap();
+    connect(&conninfo).await.unwrap().batch_execute("SELECT 3").await.unwrap();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use howdah_protocol::read;
 use howdah_testkit::{Options, Postgres};
 
-use crate::support::{Binary, Bouncer, connect, entry, sentence, until, within};
+use crate::support::{Binary, Bouncer, Seen, connect, entry, sentence, until, within};
 
 /// A server with users of all kinds; `looker` may ask for them and needs no password.
 async fn server() -> Postgres {
@@ -365,4 +365,55 @@ async fn the_longest_secret_comes_through_a_query() {
     assert_eq!(login(longest.clone()).await.as_deref(), Ok("dora"));
     assert_eq!(login(longest[1..].to_owned()).await.unwrap_err(), "password authentication failed");
     assert_eq!(login(format!("{longest}q")).await.unwrap_err(), "password authentication failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_no_place_to_ask_and_a_reload_says_so() {
+    let pg = server().await;
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let settings = "auth_type = md5\nauth_user = looker";
+    let seen = Seen::with(&databases, settings).await;
+    let conninfo = format!("{} password=dwarf", seen.binary.conninfo("dora", "postgres"));
+    assert_eq!(who_at(&conninfo).await.as_deref(), Ok("dora"));
+    let wrong = format!("logfile = @DIR@/log\n{settings}\nauth_dbname = pgbouncer");
+    seen.binary.rewrite(&databases, &wrong);
+    let error = seen.console.simple_query("RELOAD").await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    let told = (error.code().code(), error.message());
+    assert_eq!(told, ("F0000", "RELOAD failed, see logs for additional details"));
+    let line = "cannot use the reserved \"pgbouncer\" database as an auth_dbname";
+    assert_eq!(seen.lines(line), 1, "{}", seen.log());
+    assert_eq!(who_at(&conninfo).await.as_deref(), Ok("dora"), "what was before is in force");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_a_cluster_asks_its_nodes() {
+    let cluster = howdah_testkit::Cluster::builder().replicas(1).start().await.unwrap();
+    let primary = cluster.node(0);
+    primary.psql("CREATE ROLE dora LOGIN PASSWORD 'dwarf'").await.unwrap();
+    let nodes: Vec<String> = cluster.nodes().iter().map(|node| node.address().to_string()).collect();
+    let settings = format!(
+        "auth_type = md5\nauth_user = postgres\nserver_login_retry = 0.2\n[clusters]\nmain = nodes={} \
+         user=postgres failover=follow probe_interval=0.1",
+        nodes.join(",")
+    );
+    let databases =
+        "postgres = cluster=main dbname=postgres\nasks = cluster=main dbname=postgres auth_dbname=postgres";
+    let front = Bouncer::with(databases, &settings).await;
+    for name in ["postgres", "asks"] {
+        assert_eq!(who(&front, name, "dora", "dwarf").await.as_deref(), Ok("dora"), "{name}");
+        assert_eq!(who(&front, name, "dora", "wrong").await.unwrap_err(), "SASL authentication failed");
+        assert_eq!(who(&front, name, "nobody", "x").await.unwrap_err(), "no such user");
+    }
+    // Without a primary a replica knows the users as well: whoever is wrong is told so, and nobody waits.
+    let sql = "SELECT count(*) FROM pg_authid WHERE rolname = 'dora'";
+    until("the replica to know her", || async { cluster.node(1).value(sql).await.unwrap() == "1" }).await;
+    primary.stop().await.unwrap();
+    until("the primary to be seen down", || async {
+        let nodes = front.show("SHOW NODES").await;
+        !nodes.iter().any(|row| row["role"] == "primary" && row["state"] == "up")
+    })
+    .await;
+    assert_eq!(who(&front, "postgres", "dora", "wrong").await.unwrap_err(), "SASL authentication failed");
+    assert_eq!(who(&front, "postgres", "nobody", "x").await.unwrap_err(), "no such user");
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use howdah_testkit::{Options, Postgres};
 
-use crate::support::{Binary, connect, entry, sentence, within};
+use crate::support::{Binary, Seen, connect, entry, error_of, sentence, within};
 
 /// A server that trusts everybody who comes from here.
 async fn server() -> Postgres {
@@ -158,4 +158,44 @@ async fn a_reload_brings_other_lines_and_mistakes_are_told_with_their_line() {
     console.simple_query("RELOAD").await.unwrap();
     assert_eq!(login().await.unwrap_err(), "login rejected");
     assert!(log().contains("could not open hba config file "), "{}", log());
+}
+
+/// Whether the startup packet of this user is let in.
+async fn is_let_in(seen: &Seen, replication: Option<&str>, user: &str) -> Result<(), String> {
+    let mut raw = seen.raw().await;
+    let mut parameters = vec![("user", user), ("database", "postgres")];
+    parameters.extend(replication.map(|kind| ("replication", kind)));
+    raw.startup(&parameters).await;
+    let first = raw.frame().await.unwrap();
+    if first.0 == b'R' { Ok(()) } else { Err(error_of(&first).1) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_for_replication_are_for_replication_alone() {
+    let options = Options::default()
+        .hba_line("host all all 127.0.0.1/32 trust")
+        .hba_line("host replication all 127.0.0.1/32 trust")
+        .sql("CREATE ROLE alice LOGIN REPLICATION; CREATE ROLE bob LOGIN REPLICATION");
+    let pg = Postgres::single(options).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let settings = "auth_type = hba\nauth_hba_file = @DIR@/hba.conf";
+    let rejected = Err("login rejected".to_owned());
+    for (hba, normal, replicating) in [
+        ("host all all all trust\n", true, false),
+        ("host replication all all trust\n", false, true),
+        ("host postgres alice all trust\n", true, false),
+        ("host replication alice all trust\nhost all all all reject\n", false, true),
+        // In quotes it is the name of a database.
+        ("host \"replication\" all all trust\n", false, false),
+    ] {
+        let seen = Seen::with_files(&databases, settings, &[("hba.conf", hba)]).await;
+        for kind in [None, Some("true"), Some("database")] {
+            let expected = if kind.is_some() { replicating } else { normal };
+            let expected = if expected { Ok(()) } else { rejected.clone() };
+            assert_eq!(is_let_in(&seen, kind, "alice").await, expected, "{hba} {kind:?}");
+        }
+    }
+    let hba = ("hba.conf", "host replication alice all trust\n");
+    let seen = Seen::with_files(&databases, settings, &[hba]).await;
+    assert_eq!(is_let_in(&seen, Some("true"), "bob").await, rejected);
 }

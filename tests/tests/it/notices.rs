@@ -1,6 +1,6 @@
 //! What a client is told beside its answers, and where it comes from (PGBOUNCER_BEHAVIOUR.md section 8).
 
-use crate::support::{Binary, Bouncer, entry, postgres, tags, within};
+use crate::support::{Binary, Bouncer, Seen, entry, postgres, tags, within};
 
 /// The sentence of a NoticeResponse.
 fn notice(frame: &(u8, Vec<u8>)) -> String {
@@ -108,4 +108,16 @@ async fn the_log_has_the_statistics_of_each_period() {
         "# xacts/s, # queries/s, # client parses/s, # server parses/s, # binds/s, in # B/s, out # B/s, \
          xact # us, query # us, wait # us"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_automatic_database_is_said_in_the_log_once() {
+    let pg = postgres().await;
+    let seen = Seen::with(&format!("* = {}", entry(&pg, "")), "").await;
+    for _ in 0..2 {
+        seen.connect("postgres", "template1").await.unwrap();
+    }
+    seen.connect("postgres", "postgres").await.unwrap();
+    assert_eq!(seen.lines("registered new auto-database: db=template1"), 1, "{}", seen.log());
+    assert_eq!(seen.lines("registered new auto-database"), 2, "{}", seen.log());
 }

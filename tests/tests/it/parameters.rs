@@ -1,7 +1,9 @@
 //! Parameters that follow a client from server to server, and what a client may ask for at its start
 //! (PGBOUNCER_BEHAVIOUR.md section 8).
 
-use crate::support::{Bouncer, Raw, entry, error_of, postgres, tags};
+use howdah_testkit::{Options, Postgres};
+
+use crate::support::{Bouncer, Raw, Seen, entry, error_of, postgres, tags};
 
 /// Logs in with these parameters beside user and database.
 async fn session(bouncer: &Bouncer, more: &[(&str, &str)]) -> Raw {
@@ -171,4 +173,106 @@ async fn a_value_that_the_server_refuses_is_an_error_of_that_client() {
     assert!(message.contains("Nowhere/Atall") || message.contains("server conn crashed"), "{message}");
     assert_eq!(good.value("SELECT 1").await, "1");
     bouncer.pool_is_intact(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_for_a_client_is_in_the_log_and_its_spelling_is_learned_once() {
+    let pg = postgres().await;
+    let seen = Seen::on(&pg, "default_pool_size = 1").await;
+    let ask = async |verbose: &str, options: &str| {
+        seen.console.simple_query(&format!("SET verbose = {verbose}")).await.unwrap();
+        let mut raw = seen.raw().await;
+        raw.startup(&[("user", "postgres"), ("database", "postgres"), ("options", options)]).await;
+        raw.until_ready().await;
+        for _ in 0..3 {
+            raw.query("SELECT 1").await;
+        }
+    };
+    ask("0", "-c DateStyle=ISO").await;
+    assert_eq!(seen.lines("varcache_"), 0, "{}", seen.log());
+    for (round, verbose) in ["1", "2", "3"].iter().enumerate() {
+        ask(verbose, "-c DateStyle=ISO").await;
+        let log = seen.log();
+        let applied = log.lines().filter_map(|line| line.split_once("varcache_apply: "));
+        assert_eq!(
+            applied.filter(|(_, sql)| sql.contains("SET DateStyle='ISO'")).count(),
+            round + 1,
+            "{log}"
+        );
+        let line = "varcache_set_canonical: setting DateStyle to its canonical version ISO -> ISO, MDY";
+        assert_eq!(seen.lines(line), round + 1, "{log}");
+    }
+    // Where the server tells the new value it is learned as well.
+    ask("1", "-c DateStyle=German").await;
+    let line = "varcache_set_canonical: setting DateStyle to its canonical version German -> German, DMY";
+    assert_eq!(seen.lines(line), 1, "{}", seen.log());
+    assert_eq!(seen.lines("SET DateStyle='German'"), 1, "{}", seen.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_application_name_is_a_value_too() {
+    let pg = postgres().await;
+    let databases = format!("postgres = {}", entry(&pg, "application_name=servers"));
+    let bouncer = Bouncer::with(&databases, "default_pool_size = 1").await;
+    let mut none = session(&bouncer, &[]).await;
+    let mut empty = session(&bouncer, &[("application_name", "")]).await;
+    let mut named = session(&bouncer, &[("application_name", "named")]).await;
+    for _ in 0..2 {
+        assert_eq!(named.value("SHOW application_name").await, "named");
+        assert_eq!(empty.value("SHOW application_name").await, "");
+        assert_eq!(none.value("SHOW application_name").await, "servers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_are_read_as_postgresql_reads_them() {
+    let pg = postgres().await;
+    let bouncer = Bouncer::on(&pg, "default_pool_size = 1\nignore_startup_parameters = work_mem").await;
+    for (options, name) in [
+        ("-c application_name=one", "one"),
+        ("-capplication_name=two", "two"),
+        ("--application_name=three", "three"),
+        ("-c APPLICATION_NAME=four", "four"),
+        ("\t -c\tapplication_name=five\n", "five"),
+        ("-c application_name=a\\ b", "a b"),
+        ("-c application_name=a\\\\b", "a\\b"),
+        ("-c application_name=it's", "it's"),
+        ("-c application_name=a=b", "a=b"),
+        ("-c work_mem=1MB -c application_name=six --work_mem=2MB", "six"),
+        ("-c application_name=first -c application_name=last", "last"),
+        ("-c application_name=", ""),
+    ] {
+        let mut raw = session(&bouncer, &[("options", options)]).await;
+        assert_eq!(raw.value("SHOW application_name").await, name, "{options:?}");
+    }
+    let syntax = "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed";
+    for (options, sentence) in [
+        ("-c", syntax),
+        ("-c application_name", syntax),
+        ("-d 5", syntax),
+        ("application_name=x", syntax),
+        ("-c application_name=x -e", syntax),
+        ("--nonsense", syntax),
+        ("-c nonsense=1", "unsupported startup parameter in options: nonsense"),
+        ("--geqo=off", "unsupported startup parameter in options: geqo"),
+    ] {
+        let mut raw = bouncer.raw().await;
+        raw.startup(&[("user", "postgres"), ("database", "postgres"), ("options", options)]).await;
+        raw.is_refused(sentence).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_pkt_buf_serves_long_packets_of_both_sides() {
+    let pg = Postgres::single(Options::default().user("alice", "secret")).await.unwrap();
+    let query = format!("connect_query='SELECT length($${}$$)'", "y".repeat(3000));
+    let databases = format!("postgres = {}", entry(&pg, &query));
+    let settings = "pkt_buf = 75\nauth_type = scram-sha-256\nignore_startup_parameters = nonsense";
+    let bouncer = Bouncer::with(&databases, settings).await;
+    let options = format!("--nonsense={}", "x".repeat(2000));
+    let conninfo = format!("{} password=secret options='{options}'", bouncer.conninfo("alice", "postgres"));
+    let client = crate::support::connect(&conninfo).await.unwrap();
+    let long = "z".repeat(50_000);
+    let row = client.query_one("SELECT $1::text, current_user::text", &[&long]).await.unwrap();
+    assert_eq!((row.get::<_, String>(0), row.get::<_, String>(1)), (long, "alice".to_owned()));
 }

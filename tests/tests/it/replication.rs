@@ -259,3 +259,24 @@ async fn kill_and_a_dead_server_end_it() {
         bouncer.pool_is_intact(0).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_auth_query_replicates() {
+    let options = Options::default()
+        .setting("wal_level", "logical")
+        .hba_line("host all looker 127.0.0.1/32 trust")
+        .hba_line("host replication dora 127.0.0.1/32 scram-sha-256")
+        .sql("CREATE ROLE looker SUPERUSER LOGIN; CREATE ROLE dora LOGIN REPLICATION PASSWORD 'dwarf'");
+    let pg = Postgres::single(options).await.unwrap();
+    let databases = format!("postgres = {}", entry(&pg, ""));
+    let bouncer = Bouncer::with(&databases, "auth_type = scram-sha-256\nauth_user = looker").await;
+    for kind in ["database", "yes"] {
+        let at = |password: &str| {
+            format!("{} replication={kind} password={password}", bouncer.conninfo("dora", "postgres"))
+        };
+        let output = identify(&pg, &at("dwarf")).await;
+        assert!(output.status.success(), "{kind}: {}", text(&output));
+        let output = identify(&pg, &at("wrong")).await;
+        assert!(text(&output).contains("SASL authentication failed"), "{kind}: {}", text(&output));
+    }
+}

@@ -183,6 +183,9 @@ impl Client {
         conn.info.client.store(self.info.id, Ordering::Relaxed);
         *self.info.link.lock() = Some(Arc::clone(&conn.info));
         self.session.link(&self.pooler.session, &mut conn.side, &mut conn.output);
+        if let [b'Q', _, _, _, _, sql @ .., 0] = &conn.output[..] {
+            tracing::debug!("{} varcache_apply: {}", conn.info.log_name(), String::from_utf8_lossy(sql));
+        }
         self.began = now;
     }
 

@@ -1,6 +1,14 @@
 //! How a client's connection ends, what the client is told and what the log says.
 
 use howdah_protocol::write::{self, Report};
+use howdah_session::Fatal;
+
+/// A query has run for longer than `query_timeout`.
+pub(crate) const QUERY_TIMEOUT: &str = "query timeout";
+/// A transaction has stood still for longer than `idle_transaction_timeout`.
+pub(crate) const IDLE_TRANSACTION_TIMEOUT: &str = "idle transaction timeout";
+/// A transaction has lasted for longer than `transaction_timeout`.
+pub(crate) const TRANSACTION_TIMEOUT: &str = "transaction timeout";
 
 /// Why a client is gone or has to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +43,15 @@ impl End {
             Self::Refused(reason) | Self::Relayed { message: reason, .. } => reason,
             Self::Silent => "done",
         }
+    }
+
+    /// Why its server is closed with it. With PgBouncer it is the server that these end, and its client after it.
+    pub(crate) fn of_server(&self) -> Option<&str> {
+        let Self::Refused(reason) = self else { return None };
+        let by_time =
+            [QUERY_TIMEOUT, IDLE_TRANSACTION_TIMEOUT, TRANSACTION_TIMEOUT].contains(&reason.as_str());
+        let by_mode = *reason == Fatal::TransactionInStatementMode.message();
+        (by_time || by_mode).then_some(reason)
     }
 
     /// Whether the pooler ends it.

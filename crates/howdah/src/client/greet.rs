@@ -45,14 +45,14 @@ impl Newcomer {
         *self.info.who.lock() = (Arc::clone(&entry.name), Arc::clone(&user));
         let kind = self.info.replication.get().copied().unwrap_or_default();
         if kind != startup::Replication::None {
-            pooler.user_enters(&entry, &user).map_err(Some)?;
+            pooler.user_enters(&entry, &user).await.map_err(Some)?;
             pooler.learn_credential(&entry, (&user, &server_user), identity);
             let wanted = super::replication::Wanted { pooler, entry, user, server_user, kind };
             return Err(Some(Box::pin(self.replicate(wanted, &asked.startup)).await));
         }
         let managed = config.managed(&database).is_some();
         let (mut vars, level) = self.vars((&config, managed), &asked).map_err(Some)?;
-        pooler.user_enters(&entry, &user).map_err(Some)?;
+        pooler.user_enters(&entry, &user).await.map_err(Some)?;
         pooler.learn_credential(&entry, (&user, &server_user), identity);
         let routing = routing(&config, &database, &user).map(|(mode, policy)| {
             let utf8 = vars.get(0).is_none_or(is_utf8);

@@ -21,7 +21,7 @@ impl Client {
         let shared = &self.pooler.session;
         if self.session.is_local() {
             let turn = self.session.answer_locally(shared, &input[*at..], &mut self.output);
-            let turn = turn.map_err(|fatal| End::refused(fatal.message()))?;
+            let turn = turn.map_err(|fatal| self.broken(&fatal))?;
             *at += turn.consumed;
             if turn.terminate {
                 return Ok(Plan::Terminate);
@@ -41,7 +41,8 @@ impl Client {
             // The answer goes out before the next batch is looked at.
             return Ok(Plan::Ignore { bytes: 0 });
         }
-        let plan = self.session.plan(shared, &input[*at..]).map_err(|fatal| End::refused(fatal.message()))?;
+        let plan = self.session.plan(shared, &input[*at..]);
+        let plan = plan.map_err(|fatal| self.broken(&fatal))?;
         if let (Plan::Sets { batch }, Some(topology)) = (plan, self.entry.topology()) {
             let batch = &input[*at..*at + batch];
             let answered = self.session.answer_sets(shared, &topology, batch, &mut self.output);

@@ -3,7 +3,7 @@
 
 use std::task::{Context, Poll};
 
-use howdah_session::{Outputs, PoolMode, Signal, TransactionStatus};
+use howdah_session::{Fatal, Outputs, PoolMode, Signal, TransactionStatus};
 
 use super::Client;
 use super::acquire::Link;
@@ -11,6 +11,7 @@ use super::buffers::{self, Buffers};
 use super::end::End;
 use super::info::{Order, Phase};
 use super::stream::{flush, write_or_keep};
+use crate::server::ServerInfo;
 
 /// A client that has so much to read yet is asked for no more (bytes): our own replies cost it no server's time.
 const OUTPUT_ENOUGH: usize = 256 * 1024;
@@ -26,6 +27,12 @@ pub(super) enum Leave {
     ServerLost(String),
     /// The client is gone or has to go.
     End(End),
+}
+
+/// The socket of a server has failed; `tcp_user_timeout` ends here, too.
+fn crashed(server: &ServerInfo, error: &std::io::Error) -> Leave {
+    tracing::debug!("{} {error}", server.log_name());
+    Leave::ServerLost("server conn crashed?".to_owned())
 }
 
 /// Whether a step brought anything.
@@ -83,7 +90,7 @@ impl Client {
             let stream = &mut conn.stream;
             match flush(&mut conn.output, |bytes| stream.poll_write(cx, bytes)) {
                 Poll::Ready(Ok(())) => progress = true,
-                Poll::Ready(Err(error)) => return Err(Leave::ServerLost(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(crashed(&conn.info, &error)),
                 Poll::Pending => {}
             }
         }
@@ -118,7 +125,7 @@ impl Client {
         let turn = self
             .session
             .from_client(&mut conn.side, (&self.pooler.session, &look), input, outputs)
-            .map_err(|fatal| Leave::End(End::refused(fatal.message())))?;
+            .map_err(|fatal| Leave::End(self.broken(&fatal)))?;
         let bytes = if buffers.to_server.is_empty() { &input[turn.pass.clone()] } else { &buffers.to_server };
         let mut written = Ok(());
         if !bytes.is_empty() {
@@ -131,7 +138,7 @@ impl Client {
         }
         // Kept before anything can fail: on a cluster the session goes on without the server.
         self.input = buffers::left_over(held, chunk, turn.consumed);
-        written.map_err(|error| Leave::ServerLost(error.to_string()))?;
+        written.map_err(|error| crashed(&link.lease.conn().info, &error))?;
         self.send(cx, &buffers.to_client).map_err(|_| Leave::End(End::UnexpectedEof))?;
         link.client_waits = turn.stalled;
         if turn.terminate {
@@ -144,6 +151,14 @@ impl Client {
         Ok(again || read > 0 || turn.consumed > 0)
     }
 
+    /// The client has broken the rules; the log may learn more of it than the client.
+    pub(super) fn broken(&self, fatal: &Fatal) -> End {
+        if let Some(detail) = fatal.detail() {
+            tracing::error!("{} {detail}", self.info.log_name());
+        }
+        End::refused(fatal.message())
+    }
+
     /// The client's turn is over, the server's begins.
     fn asked_something(&mut self, link: &mut Link) {
         let now = self.pooler.clock.now();
@@ -153,6 +168,8 @@ impl Client {
         self.asked = now;
         link.phase = Phase::Query;
         self.info.enter(Phase::Query, now);
+        // A statement alone is a transaction too.
+        self.info.transaction(Some(self.began));
     }
 
     fn take_from_server(&mut self, cx: &mut Context<'_>, link: &mut Link, buffers: &mut Buffers) -> Step {
@@ -165,7 +182,7 @@ impl Client {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(0)) => return Err(Leave::ServerLost("server conn crashed?".to_owned())),
                 Poll::Ready(Ok(read)) => read,
-                Poll::Ready(Err(error)) => return Err(Leave::ServerLost(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(crashed(&conn.info, &error)),
             },
         };
         let mut held = std::mem::take(&mut conn.input);
@@ -179,6 +196,14 @@ impl Client {
             &mut buffers.to_client,
         );
         let turn = turn.map_err(|fault| Leave::ServerLost(fault.to_string()))?;
+        for (name, asked, spelled) in conn.side.take_spelled(&self.pooler.session.tracked) {
+            tracing::debug!(
+                "{} varcache_set_canonical: setting {name} to its canonical version {} -> {}",
+                self.info.log_name(),
+                String::from_utf8_lossy(&asked),
+                String::from_utf8_lossy(&spelled.unwrap_or_default())
+            );
+        }
         let bytes = if buffers.to_client.is_empty() { &input[turn.pass] } else { &buffers.to_client };
         let sent = self.send(cx, bytes);
         link.lease.conn().input = buffers::left_over(held, chunk, turn.consumed);
@@ -196,7 +221,7 @@ impl Client {
             Signal::None => Ok(true),
             Signal::Retry => Err(Leave::Retry),
             Signal::TransactionRefused => {
-                Err(Leave::End(End::refused(howdah_session::Fatal::TransactionInStatementMode.message())))
+                Err(Leave::End(End::refused(Fatal::TransactionInStatementMode.message())))
             }
             Signal::Idle if self.session.pool_mode() == PoolMode::Session => Ok(true),
             Signal::Idle => Err(Leave::Idle),

@@ -3,7 +3,8 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use howdah_config::CONSOLE_DATABASE;
 use howdah_protocol::startup::{self, Startup, StartupPacket};
@@ -11,12 +12,16 @@ use howdah_protocol::write;
 
 use super::authenticate::Identity;
 use super::end::End;
-use super::info::ClientInfo;
+use super::info::{ClientInfo, Phase};
 use super::stream::{ClientStream, Peer};
 use crate::pooler::{Pooler, Stage};
 
 /// The longest startup packet (bytes); PostgreSQL's own limit is 10,000.
 const STARTUP_MAX: usize = 64 * 1024;
+
+/// How long a client that finds no place is kept before it is refused (time): one who went before it came may not have
+/// been seen yet, since sockets are heard of by two ways (io_uring and epoll), and its place counts.
+const GRACE: Duration = Duration::from_millis(5);
 
 /// Bytes asked for in one read.
 const READ_SIZE: usize = 2048;
@@ -31,6 +36,20 @@ pub(crate) struct Newcomer {
     pub(crate) secured: Option<super::secure::Secured>,
     /// Database and user that the program itself stands for; what the startup packet says of them is not looked at.
     vouched: Option<(String, String)>,
+}
+
+/// A session of the console in the counts of clients; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct ConsolePlace {
+    pooler: Arc<Pooler>,
+    user: Arc<str>,
+}
+
+impl Drop for ConsolePlace {
+    fn drop(&mut self) {
+        self.pooler.console_clients.fetch_sub(1, Ordering::Relaxed);
+        self.pooler.user_left(&self.user);
+    }
 }
 
 /// Who the client is, when its startup packet has been read.
@@ -94,7 +113,7 @@ impl Newcomer {
         } else {
             tokio::time::timeout(limit, self.log_in())
                 .await
-                .unwrap_or_else(|_| Err(End::refused("client_login_timeout")))
+                .unwrap_or_else(|_| Err(End::refused(self.late())))
         };
         let end = match outcome {
             Ok(Some((asked, identity))) => match self.greet(asked, identity).await {
@@ -113,6 +132,15 @@ impl Newcomer {
         let _ = self.send(&out).await;
         self.pooler.clients.remove(&self.info);
         None
+    }
+
+    /// What `client_login_timeout` is called: while the client waits for a server that is to say who it is, the client
+    /// is not to blame.
+    fn late(&self) -> &'static str {
+        match self.info.phase().0 {
+            Phase::Waiting => "client_login_timeout (server down)",
+            _ => "client_login_timeout",
+        }
     }
 
     /// `None`: a cancel request, which is done with.
@@ -142,7 +170,7 @@ impl Newcomer {
         }
         let replication = replication.map_err(|error| End::refused(error.to_string()))?;
         self.info.replication.get_or_init(|| replication);
-        self.admit(&database)?;
+        self.pooler.entered(|| self.admit(&database)).await?;
         if let Some(negotiation) = startup::negotiation(&startup) {
             let mut out = Vec::new();
             write::negotiate_protocol_version(
@@ -267,19 +295,52 @@ impl Pooler {
     }
 
     /// One more client of an entry and user, if the limits allow it.
-    pub(crate) fn user_enters(&self, entry: &crate::entry::Entry, user: &Arc<str>) -> Result<(), End> {
-        let config = self.config.load();
-        let over = |most: u32, present: u32| most > 0 && present >= most;
+    pub(crate) async fn user_enters(&self, entry: &crate::entry::Entry, user: &Arc<str>) -> Result<(), End> {
+        let most = self.config.load().max_db_client_connections(&entry.database());
+        self.entered(|| self.enters((&entry.clients, most), user, false)).await
+    }
+
+    /// A limit's second word, where its first is no.
+    async fn entered(&self, enters: impl Fn() -> Result<(), End>) -> Result<(), End> {
+        if enters().is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(GRACE).await;
+        // Whoever woke together with this one goes first.
+        tokio::task::yield_now().await;
+        enters()
+    }
+
+    /// One more session of the console. Admins come in whatever the limits say, and are counted
+    /// (PGBOUNCER_BEHAVIOUR.md section 6).
+    pub(crate) async fn console_enters(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        is_admin: bool,
+    ) -> Result<ConsolePlace, End> {
+        let most = self.config.load().settings.max_db_client_connections;
+        self.entered(|| self.enters((&self.console_clients, most), user, is_admin)).await?;
+        Ok(ConsolePlace { pooler: Arc::clone(self), user: Arc::clone(user) })
+    }
+
+    fn enters(
+        &self,
+        (present, most): (&AtomicU32, u32),
+        user: &Arc<str>,
+        is_exempt: bool,
+    ) -> Result<(), End> {
+        let over = |most: u32, present: u32| !is_exempt && most > 0 && present >= most;
+        let most_of_user = self.config.load().max_user_client_connections(user);
         let mut users = self.user_clients.lock();
         let count = users.entry(Arc::clone(user)).or_insert(0);
-        if over(config.max_db_client_connections(&entry.database()), entry.clients.load(Ordering::Relaxed)) {
+        if over(most, present.load(Ordering::Relaxed)) {
             return Err(End::refused("client connections exceeded (max_db_client_connections)"));
         }
-        if over(config.max_user_client_connections(user), *count) {
+        if over(most_of_user, *count) {
             return Err(End::refused("client connections exceeded (max_user_client_connections)"));
         }
         *count += 1;
-        entry.clients.fetch_add(1, Ordering::Relaxed);
+        present.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

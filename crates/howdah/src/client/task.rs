@@ -187,7 +187,10 @@ impl Client {
                     self.entry.counters.transactions.add(1);
                     self.entry.counters.transaction_time.add(now.0.saturating_sub(self.began.0));
                 }
-                self.release(link);
+                match end.of_server() {
+                    Some(reason) => link.lease.discard(reason, false),
+                    None => self.release(link),
+                }
                 Err(end)
             }
         };

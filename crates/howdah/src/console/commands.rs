@@ -125,6 +125,9 @@ pub(super) fn set(pooler: &Arc<Pooler>, key: &str, value: &str) -> Result<SetEff
         tracing::error!("{sentence}");
         return Err(ActionError::SetFailed);
     }
+    for finding in howdah_config::reread(&mut config, key) {
+        tracing::warn!("{finding}");
+    }
     // SET changes no cluster.
     drop(pooler.apply(config));
     // The value stays, so that the next SET may complete what this one began.

@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering;
 use howdah_admin::rows::{DatabaseRow, PeerRow, PoolMode, UserRow};
 use howdah_config::{CONSOLE_DATABASE, Config};
 
-use super::moments::{count, load_balance, pool_mode};
-use crate::client::info::Phase;
+use super::moments::{load_balance, pool_mode};
 use crate::entry::Entry;
 use crate::pooler::Pooler;
 
@@ -64,10 +63,6 @@ fn database_row(pooler: &Arc<Pooler>, config: &Config, entry: &Entry) -> Databas
 }
 
 fn console_row(pooler: &Pooler, config: &Config) -> DatabaseRow {
-    let consoles = pooler.clients.all();
-    let consoles = consoles
-        .iter()
-        .filter(|client| client.console.load(Ordering::Relaxed) && client.phase().0 != Phase::Login);
     DatabaseRow {
         name: CONSOLE_DATABASE.to_owned(),
         host: None,
@@ -83,7 +78,7 @@ fn console_row(pooler: &Pooler, config: &Config) -> DatabaseRow {
         max_connections: config.settings.max_db_connections,
         current_connections: 0,
         max_client_connections: config.settings.max_db_client_connections,
-        current_client_connections: count(consoles.count()),
+        current_client_connections: pooler.console_clients.load(Ordering::Relaxed),
         paused: false,
         disabled: false,
     }

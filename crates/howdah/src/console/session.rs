@@ -55,6 +55,8 @@ pub(crate) async fn serve(client: &mut Newcomer, asked: &Asked) -> Result<(), En
     let pooler = Arc::clone(&client.pooler);
     let config = pooler.config.load_full();
     let access = access(&config, &asked.user, client).ok_or_else(|| End::refused("not allowed"))?;
+    let user = pooler.users.share(asked.user.as_str().into());
+    let _place = pooler.console_enters(&user, access == Access::Admin).await?;
     client.info.console.store(true, Ordering::Relaxed);
     client.info.hold(false);
     let name = asked.startup.get(b"application_name").unwrap_or_default();
@@ -119,8 +121,8 @@ async fn rounds(
         counters.queries.add(1);
         counters.transactions.add(1);
         client.send(&out).await?;
-        if outcome == ConsoleOutcome::Close {
-            return Err(End::Silent);
+        if let ConsoleOutcome::Close(reason) = outcome {
+            return Err(End::refused(reason));
         }
     }
 }

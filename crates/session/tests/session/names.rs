@@ -61,10 +61,13 @@ fn a_name_in_use_ends_the_client() {
     ] {
         Setup::default().each(|world| {
             assert!(world.ask(twice.clone()).starts_with('1'));
-            assert_eq!(world.clients[0].end, Some(End::Fatal(Fatal::StatementInUse)));
+            let in_use = Fatal::StatementInUse { name: (*b"s").into() };
+            assert_eq!(world.clients[0].end, Some(End::Fatal(in_use)));
         });
     }
-    assert_eq!(Fatal::StatementInUse.message(), "prepared statement name is already in use");
+    let in_use = Fatal::StatementInUse { name: (*b"s").into() };
+    assert_eq!(in_use.message(), "prepared statement name is already in use");
+    assert_eq!(in_use.detail().as_deref(), Some("prepared statement 's' was already prepared"));
 }
 
 #[test]

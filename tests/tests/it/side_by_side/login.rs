@@ -147,7 +147,7 @@ async fn what_ends_a_session_and_what_the_log_says() {
 }
 
 /// A log line without time, pid, pointer, ports and ages.
-fn log_line(pooler: &Running, line: &str) -> String {
+pub(super) fn log_line(pooler: &Running, line: &str) -> String {
     let text = line.splitn(5, ' ').nth(4).unwrap_or(line);
     let text = pooler.mask(text);
     let mut out = String::new();

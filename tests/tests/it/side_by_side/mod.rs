@@ -13,6 +13,7 @@ mod known;
 mod login;
 mod running;
 mod shows;
+mod timeouts;
 mod workload;
 
 use std::future::Future;

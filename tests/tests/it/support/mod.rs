@@ -7,6 +7,7 @@ mod bouncer;
 mod certificates;
 mod fake;
 mod raw;
+mod seen;
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(crate) use bouncer::{Bouncer, Row, connect, entry};
 pub(crate) use certificates::{Authority, Pair};
 pub(crate) use fake::{Fake, message};
 pub(crate) use raw::{Raw, error_of, tags};
+pub(crate) use seen::Seen;
 
 use howdah_testkit::{Cluster, Options, Postgres, wait_until};
 

@@ -135,6 +135,26 @@ async fn direct(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_drops_its_connection_without_a_word_is_a_plain_end() {
+    let pg = postgres().await;
+    let site = Site::new();
+    let settings = site.settings("require", "");
+    let binary = Binary::start(&format!("postgres = {}", entry(&pg, "")), &settings).await;
+    let mut startup = Vec::new();
+    howdah_protocol::write::startup_message(&mut startup, (3, 0), [(&b"user"[..], &b"postgres"[..])])
+        .unwrap();
+    let mut stream = direct(&binary, &site, &[b"postgresql"]).await.unwrap();
+    stream.write_all(&startup).await.unwrap();
+    let mut answer = [0_u8; 9];
+    within("the welcome", stream.read_exact(&mut answer)).await.unwrap();
+    // rustls says close_notify only when it is shut down.
+    drop(stream);
+    until("its end", || async { log(binary.dir()).contains("client unexpected eof (age=") }).await;
+    let text = log(binary.dir());
+    assert!(!text.contains("unexpected eof while reading") && !text.contains("pooler error"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn direct_tls_needs_its_alpn() {
     let pg = postgres().await;
     let site = Site::new();
