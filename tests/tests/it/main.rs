@@ -17,6 +17,7 @@ mod ldap;
 mod notices;
 mod parameters;
 mod patroni;
+mod peers;
 mod pooling;
 mod prepared;
 mod process;

@@ -90,21 +90,7 @@ impl Bouncer {
 
     /// The rows that a console command answers with.
     pub(crate) async fn show(&self, command: &str) -> Vec<Row> {
-        let console = self.console().await;
-        let answer = within(command, console.simple_query(command)).await.unwrap();
-        answer
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            })
-            .map(|row| {
-                let cell = |(i, column): (usize, &tokio_postgres::SimpleColumn)| {
-                    (column.name().to_owned(), row.get(i).unwrap_or_default().to_owned())
-                };
-                row.columns().iter().enumerate().map(cell).collect()
-            })
-            .collect()
+        rows(&self.console().await, command).await
     }
 
     /// A figure of SHOW POOLS for an entry, summed over its users.
@@ -146,6 +132,24 @@ impl Bouncer {
         })
         .await;
     }
+}
+
+/// The rows that a console command answers with.
+pub(crate) async fn rows(console: &Client, command: &str) -> Vec<Row> {
+    let answer = within(command, console.simple_query(command)).await.unwrap();
+    answer
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .map(|row| {
+            let cell = |(i, column): (usize, &tokio_postgres::SimpleColumn)| {
+                (column.name().to_owned(), row.get(i).unwrap_or_default().to_owned())
+            };
+            row.columns().iter().enumerate().map(cell).collect()
+        })
+        .collect()
 }
 
 /// The configuration text; writes its user list.
