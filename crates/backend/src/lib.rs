@@ -12,7 +12,7 @@ mod login;
 mod stream;
 mod tls;
 
-pub use cancel::cancel;
+pub use cancel::CancelConnection;
 pub use command::{Values, ask, ask_about, run};
 pub use connect::{Address, ConnectSpec, Parameter, Server, TcpOptions, connect};
 pub use error::{ConnectError, RunError, ServerReport};

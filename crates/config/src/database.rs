@@ -14,8 +14,6 @@ use crate::secret::Secret;
 use crate::settings::STATE_TRACKING;
 use crate::table::LIVE;
 
-const PEERING: &str = "peering is not there yet";
-
 keys! {
     /// One line of `[databases]`.
     #[derive(Clone, Debug, PartialEq)]
@@ -125,7 +123,8 @@ keys! {
 }
 
 keys! {
-    /// One line of `[peers]`.
+    /// One line of `[peers]`: another pooler that takes clients behind the same address. The pooler's own line does
+    /// nothing, so that all may have the same section.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Peer {
         /// The number of the peer.
@@ -134,11 +133,11 @@ keys! {
 
     ["PgBouncer's"]
     /// Host name, address, or directory of a Unix socket.
-    host: String as Text = String::new(), LIVE.not_yet(PEERING);
+    host: String as Text = String::new(), LIVE;
     /// Port.
-    port: u16 as Port = 6432, LIVE.not_yet(PEERING);
-    /// Connections for forwarded cancel requests; unset: `default_pool_size`.
-    pool_size: Option<u32> as Maybe<Count> = None, LIVE.not_yet(PEERING);
+    port: u16 as Port = 6432, LIVE;
+    /// Most cancel requests on their way to it at one time; unset: `default_pool_size`.
+    pool_size: Option<u32> as Maybe<Count> = None, LIVE;
 }
 
 impl Database {

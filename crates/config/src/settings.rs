@@ -23,7 +23,6 @@ const DNS: &str =
     "names are looked up by the system's resolver, which reads its own files and tells no zone's serial";
 /// Why `state_tracking` does nothing yet, wherever it is said.
 pub(crate) const STATE_TRACKING: &str = "session state is not replayed yet";
-const NOT_APPLIED: &str = "not applied yet";
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -79,8 +78,8 @@ keys! {
     track_extra_parameters: List as Items = List::new("IntervalStyle"), START;
     /// Startup parameters that are accepted and dropped.
     ignore_startup_parameters: List as Items = List::default(), LIVE;
-    /// This process's number among its peers; 0: no peering.
-    peer_id: u32 as Count<0, 16383> = 0, LIVE.not_yet("peering is not there yet");
+    /// This process's number among its peers, which its cancel keys carry; 0: no peering.
+    peer_id: u32 as Count<0, 16383> = 0, LIVE;
     /// Refuse the simple query protocol.
     disable_pqexec: bool as Flag = false, START;
     /// Append the client's address to its application_name.
@@ -181,8 +180,8 @@ keys! {
     query_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// A client that waits for a server for longer is disconnected; 0: waits for ever.
     query_wait_timeout: Duration as Seconds = seconds(120), LIVE;
-    /// A cancel request that waits for longer is dropped.
-    cancel_wait_timeout: Duration as Seconds = seconds(10), LIVE.not_yet(NOT_APPLIED);
+    /// A cancel request that waits for longer for a connection to carry it is closed; 0: it waits.
+    cancel_wait_timeout: Duration as Seconds = seconds(10), LIVE;
     /// A client idle for longer, outside a transaction, is disconnected; 0: never.
     client_idle_timeout: Duration as Seconds = Duration::ZERO, LIVE;
     /// A client idle inside a transaction for longer is disconnected; 0: never.

@@ -1,155 +1,152 @@
-//! CancelRequest: found by its key, sent to the server that the client has at this moment, and held until it has
-//! arrived so that it never hits somebody else (PGBOUNCER_BEHAVIOUR.md section 11).
+//! CancelRequest: found by its key, sent over a connection of its own to the server that the client has at this moment,
+//! or to the peer that the key belongs to (PGBOUNCER_BEHAVIOUR.md sections 11 and 13).
 //!
-//! Where Howdah promotes, a commit that waits for a standby is not interrupted: the server would answer it as a success
-//! that no standby has (FAILOVER_PROTOCOL.md section 9). Such a request is dropped, since when the wait is over there is
-//! nothing left that it was meant for. Between the look at the server and the request's arrival the wait may begin;
-//! then the client is told 08007, as whenever that wait is interrupted.
+//! A request waits in [`slots`] for its turn to connect. What it was meant for may be over by then: it is dropped when
+//! its client has given the server back in the meantime. From the moment that it goes out until it has arrived the
+//! server serves nobody else, so it never hits another client.
+//!
+//! Next: [`carry`] (the way of one request), [`requests`] (all of them, for the console), [`key`], [`guard`].
 
+mod carry;
+mod guard;
+pub(crate) mod key;
+#[cfg(test)]
+mod key_tests;
+pub(crate) mod requests;
+pub(crate) mod slots;
+
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::task::Poll;
 
-use howdah_backend::{ConnectError, ConnectSpec, RunError};
-use howdah_config::Failover;
-use howdah_protocol::auth::Credential;
-
-use crate::connect::tcp_options;
-use crate::pooler::Pooler;
+use crate::client::end::End;
+use crate::client::info::{ClientInfo, Order};
+use crate::pooler::{Pooler, Stage};
+use crate::pools::PoolKey;
 use crate::server::ServerInfo;
+use key::CancelKey;
+use requests::Request;
+use slots::Target;
 
-/// How long a cancel request may take to arrive (time); the server it is meant for is held back meanwhile.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a cancel request is for.
+enum Meant {
+    /// What this client's server does for it.
+    Query(Query),
+    /// A client of another pooler: the key as it goes there.
+    Peer(u32, CancelKey),
+}
 
-/// How long it may take to see what the server waits for (time); a server that cannot be asked gets no cancel request.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The pause before another look at a server that writes its log, as each commit does before it waits for a standby.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
-/// A server that writes its log for so long is at something larger than a commit.
-const LONGEST_COMMIT: Duration = Duration::from_millis(500);
+/// A client and the server that it had when the request came.
+struct Query {
+    client: Arc<ClientInfo>,
+    server: Arc<ServerInfo>,
+    /// How often that server had been given back by then.
+    releases: u64,
+}
 
 /// Holds a server back from reuse.
-struct Held(Arc<ServerInfo>);
+struct Held<'a>(&'a ServerInfo);
 
-impl Drop for Held {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.0.cancel_ends();
     }
 }
 
-/// Cancels what the owner of this key is doing. An unknown key and an idle client are nothing to do.
-pub(crate) async fn cancel(pooler: &Pooler, pid: u32, key: &[u8]) {
-    let Ok(secret) = <[u8; 4]>::try_from(key) else { return };
-    let mut whole = [0_u8; 8];
-    whole[..4].copy_from_slice(&pid.to_be_bytes());
-    whole[4..].copy_from_slice(&secret);
-    let Some(client) = pooler.clients.by_key(&whole) else { return };
-    if client.console.load(Ordering::Relaxed) {
-        return pooler.consoles.cancel(client.id);
-    }
-    let held = {
-        // Under the client's lock: it lets go of its server under the same one, so the count is up before the
-        // server can be given back.
-        let link = client.link.lock();
-        let Some(server) = &*link else { return };
-        server.cancel_begins();
-        Held(Arc::clone(server))
-    };
-    let options = tcp_options(&pooler.config.load().settings);
-    let server = &held.0;
-    if let Err(why) = may_be_canceled(pooler, server).await {
-        tracing::warn!("{} cancel request of {} dropped: {why}", server.log_name(), client.log_name());
-        return;
-    }
-    // The very machine that the server is on: its name may stand for several.
-    let address = server.peer.map_or_else(
-        || server.address.clone(),
-        |peer| howdah_backend::Address::Tcp { host: peer.ip().to_string(), port: peer.port() },
-    );
-    let tls = pooler.tls.load_full();
-    // Certificates are for the name.
-    let how = (&options, tls.server.as_ref().map(|tls| (tls, &server.address)));
-    let sent = howdah_backend::cancel(&address, (server.pid, &server.key), how, CANCEL_TIMEOUT).await;
-    if let Err(error) = sent {
-        tracing::warn!("{} cancel request failed: {error}", server.log_name());
+impl Query {
+    /// Holds the server back, if it still does what the request was for.
+    fn hold(&self) -> Option<Held<'_>> {
+        // Under the client's lock: it lets go of its server under the same one, so the count is up before the server
+        // can be given back.
+        let link = self.client.link.lock();
+        let is_linked = link.as_ref().is_some_and(|server| Arc::ptr_eq(server, &self.server));
+        if !is_linked || self.server.releases() != self.releases {
+            return None;
+        }
+        self.server.cancel_begins();
+        Some(Held(&self.server))
     }
 }
 
-/// Whether what the server does may be interrupted, or why not, one sentence.
-async fn may_be_canceled(pooler: &Pooler, server: &ServerInfo) -> Result<(), String> {
-    let Some(spec) = observer(pooler, server) else { return Ok(()) };
-    let look = async {
-        let mut observer = howdah_backend::connect(&spec).await.map_err(Unseen::Connect)?;
-        let begun = Instant::now();
-        loop {
-            match wait_of(&mut observer.stream, server.pid).await.map_err(Unseen::Run)? {
-                Wait::Standby => return Ok::<bool, Unseen>(false),
-                Wait::Log if begun.elapsed() < LONGEST_COMMIT => tokio::time::sleep(LOOK_AGAIN).await,
-                Wait::Log | Wait::Other => return Ok(true),
+/// Carries out a client's cancel request; says how its connection ends. Nothing is ever answered.
+pub(crate) async fn serve(pooler: &Arc<Pooler>, info: &Arc<ClientInfo>, pid: u32, secret: &[u8]) -> End {
+    let meant = match find(pooler, pid, secret) {
+        Ok(meant) => meant,
+        Err(reason) => return End::Dropped(reason),
+    };
+    let target = match &meant {
+        Meant::Query(query) => Target::Pool(PoolKey::of(&query.server)),
+        Meant::Peer(id, _) => Target::Peer(*id),
+    };
+    let request = pooler.cancels.enter(info, target, pooler.clock.now());
+    tokio::select! {
+        biased;
+        reason = ordered_away(pooler, &request) => End::Dropped(reason),
+        end = carry::carry(pooler, &request, &meant) => end,
+    }
+}
+
+/// What a key is for, or why the request is for nothing, in PgBouncer's words. A key that was given out under another
+/// `peer_id`, before a RELOAD or by the process that this one has replaced, is found all the same.
+fn find(pooler: &Pooler, pid: u32, secret: &[u8]) -> Result<Meant, &'static str> {
+    let Some(key) = CancelKey::requested(pid, secret) else { return Err("failed cancel request") };
+    let known = pooler.clients.by_key(&key.0).or_else(|| pooler.clients.by_key(&key.unforwarded().0));
+    if let Some(client) = known {
+        return of_client(pooler, client).map(Meant::Query);
+    }
+    let config = pooler.config.load();
+    let (own, peer) = (config.settings.peer_id, key.peer_id());
+    if own == 0 || peer == own {
+        return Err("failed cancel request");
+    }
+    let Some(key) = key.forwarded() else {
+        return Err("failed to forward cancel request because its TTL was exhausted");
+    };
+    if !config.peers.contains_key(&peer) {
+        return Err("could not find peer to forward request to");
+    }
+    Ok(Meant::Peer(peer, key))
+}
+
+fn of_client(pooler: &Pooler, client: Arc<ClientInfo>) -> Result<Query, &'static str> {
+    if client.console.load(Ordering::Relaxed) {
+        pooler.consoles.cancel(client.id);
+        return Err("cancel request for console client");
+    }
+    let link = client.link.lock();
+    let Some(server) = link.clone() else { return Err("cancel request for idle client") };
+    let releases = server.releases();
+    drop(link);
+    Ok(Query { client, server, releases })
+}
+
+/// Ready when somebody wants the connection closed. One that is carried already goes on, unless everything ends, or its
+/// server would be free before the request has arrived.
+async fn ordered_away(pooler: &Pooler, request: &Request) -> &'static str {
+    poll_fn(|cx| match request.info.poll_order(cx.waker()) {
+        Some(Order::Close(reason)) if request.is_waiting() || pooler.stage() == Stage::Stopping => {
+            Poll::Ready(reason)
+        }
+        // It holds nothing that could be lost, and SUSPEND waits for no request.
+        _ => Poll::Pending,
+    })
+    .await
+}
+
+impl Pooler {
+    /// The periodic round: those who wait look again, and `cancel_wait_timeout`.
+    pub(crate) fn maintain_cancels(&self) {
+        self.cancels.slots.look_again();
+        let limit = self.config.load().settings.cancel_wait_timeout;
+        if limit.is_zero() {
+            return;
+        }
+        let now = self.clock.now();
+        for request in self.cancels.all() {
+            if request.is_waiting() && now.since(request.since) > limit {
+                request.info.give(Order::Close("cancel_wait_timeout"));
             }
         }
-    };
-    match tokio::time::timeout(LOOK_TIMEOUT, look).await {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err("its commit waits for synchronous replication".to_owned()),
-        Ok(Err(unseen)) => Err(format!("what it waits for cannot be seen: {unseen}")),
-        Err(_) => Err("what it waits for could not be seen in time".to_owned()),
     }
-}
-
-/// Why a server could not be looked at.
-#[derive(Debug, thiserror::Error)]
-enum Unseen {
-    #[error("{0}")]
-    Connect(ConnectError),
-    #[error("{0}")]
-    Run(RunError),
-}
-
-/// What a backend waits for.
-enum Wait {
-    /// For a standby to have its commit.
-    Standby,
-    /// For its own log: a commit may go on to wait for a standby.
-    Log,
-    /// For something else, or for nothing.
-    Other,
-}
-
-async fn wait_of(stream: &mut howdah_backend::Stream, pid: u32) -> Result<Wait, RunError> {
-    let sql = format!(
-        "SELECT pg_catalog.lower(wait_event) FROM pg_catalog.pg_stat_activity WHERE pid = {pid}::pg_catalog.int4"
-    );
-    let row = howdah_backend::ask(stream, sql.as_bytes()).await?;
-    Ok(match row.first().and_then(|event| event.as_deref()) {
-        Some(b"syncrep") => Wait::Standby,
-        // LWLocks and events of input and output have the same names here, with other capitals since 17.
-        Some(b"walsync" | b"walwrite" | b"walwritelock") => Wait::Log,
-        _ => Wait::Other,
-    })
-}
-
-/// How Howdah's own role looks at the server's node, where Howdah promotes.
-fn observer(pooler: &Pooler, server: &ServerInfo) -> Option<ConnectSpec> {
-    server.node?;
-    let config = pooler.config.load();
-    let entry = pooler.entry(&server.entry)?;
-    let cluster = config.clusters.get(&entry.cluster.as_ref()?.name)?;
-    (cluster.failover == Failover::Manage).then(|| ConnectSpec {
-        address: server.address.clone(),
-        resolved: server.peer,
-        user: cluster.user.clone().unwrap_or_else(|| "postgres".to_owned()),
-        credential: match &cluster.password {
-            Some(password) => Credential::Password(password.expose().into()),
-            None => Credential::None,
-        },
-        database: cluster.dbname.clone(),
-        parameters: vec![("application_name".to_owned(), "howdah".to_owned())],
-        connect_query: None,
-        timeout: LOOK_TIMEOUT,
-        tcp: tcp_options(&config.settings),
-        tls: pooler.tls.load().server.clone(),
-    })
 }

@@ -188,6 +188,15 @@ impl Listeners {
     }
 }
 
+impl Pooler {
+    /// Whether clients can come in by TCP.
+    pub(crate) fn listens_on_tcp(&self) -> bool {
+        let listeners = self.listeners.lock();
+        let is_tcp = |listening: Arc<Listening>| matches!(*listening, Listening::Tcp(_));
+        listeners.iter().any(|listening| listening.upgrade().is_some_and(is_tcp))
+    }
+}
+
 fn open_tcp(address: SocketAddr, settings: &Settings) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

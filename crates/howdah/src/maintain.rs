@@ -43,6 +43,7 @@ impl Pooler {
             return;
         }
         self.account(|account, now| account.maintain(now));
+        self.maintain_cancels();
         self.drop_disturbed();
         self.close_stale();
         self.give_up_held();
@@ -121,7 +122,7 @@ fn overdue(config: &Config, client: &ClientInfo, now: Time) -> Option<&'static s
         Phase::Waiting => (config.query_timeout(&user), "query_timeout"),
         Phase::IdleInTransaction => (config.idle_transaction_timeout(&server_user), IDLE_TRANSACTION_TIMEOUT),
         Phase::Idle | Phase::Linked => (config.client_idle_timeout(&user), "client_idle_timeout"),
-        Phase::Login | Phase::Replication => return None,
+        Phase::Login | Phase::Replication | Phase::WaitingCancel | Phase::ActiveCancel => return None,
     };
     if over(by_phase.0, since) {
         return Some(by_phase.1);

@@ -87,6 +87,7 @@ pub(crate) struct Pooler {
     pub(crate) pools: SharedPools,
     pub(crate) session: Shared,
     pub(crate) clients: Registry,
+    pub(crate) cancels: crate::cancel::requests::Cancels,
     pub(crate) consoles: crate::console::session::Consoles,
     /// Servers by their number in the account.
     pub(crate) roll: crate::roll::Roll,
@@ -155,6 +156,7 @@ impl Pooler {
             pools: SharedPools::new(),
             session: parts.session,
             clients: Registry::default(),
+            cancels: crate::cancel::requests::Cancels::default(),
             consoles: crate::console::session::Consoles::default(),
             roll: crate::roll::Roll::default(),
             users: Interned::default(),

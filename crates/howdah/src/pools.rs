@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::error::LoginFailure;
 use crate::pooler::Pooler;
-use crate::server::ServerConn;
+use crate::server::{ServerConn, ServerInfo};
 
 /// One pool a database entry, server user and, in a cluster, node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +21,13 @@ pub(crate) struct PoolKey {
     pub(crate) entry: Arc<str>,
     pub(crate) user: Arc<str>,
     pub(crate) node: Option<NodeId>,
+}
+
+impl PoolKey {
+    /// The pool that a server is of.
+    pub(crate) fn of(server: &ServerInfo) -> Self {
+        Self { entry: Arc::clone(&server.entry), user: Arc::clone(&server.user), node: server.node }
+    }
 }
 
 /// Why a wait for a server ended without one.

@@ -42,6 +42,8 @@ pub(crate) struct ServerInfo {
     /// (PGBOUNCER_BEHAVIOUR.md section 11).
     cancels: AtomicU32,
     canceled: Notify,
+    /// How often a client has given it back.
+    releases: AtomicU64,
 }
 
 impl ServerInfo {
@@ -68,6 +70,7 @@ impl ServerInfo {
             replication: Replication::None,
             cancels: AtomicU32::new(0),
             canceled: Notify::new(),
+            releases: AtomicU64::new(0),
         }
     }
 
@@ -96,12 +99,24 @@ impl ServerInfo {
             replication: Replication::None,
             cancels: AtomicU32::new(0),
             canceled: Notify::new(),
+            releases: AtomicU64::new(0),
         }
     }
 
     /// How a log line about it begins (PGBOUNCER_BEHAVIOUR.md section 1).
     pub(crate) fn log_name(&self) -> String {
         format!("S-0x{:x}: {}/{}@{}", self.id, self.entry, self.user, self.address)
+    }
+
+    /// A client gives it back: what it did for that client is over.
+    pub(crate) fn release(&self) {
+        self.client.store(0, Ordering::Relaxed);
+        self.releases.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often that was.
+    pub(crate) fn releases(&self) -> u64 {
+        self.releases.load(Ordering::Acquire)
     }
 
     /// A cancel request goes out.

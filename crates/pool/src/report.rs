@@ -120,6 +120,15 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         self.groups.get(group.0).map_or(0, |record| record.count)
     }
 
+    /// The most cancel requests that may be on their way to the pool's server at this moment: with the pool's servers they are
+    /// twice `size`, as with PgBouncer. `None`: no limit. They are connections that log nobody in, and the owner counts them: no
+    /// server is refused or closed on account of them.
+    pub fn cancel_room(&self, pool: PoolId) -> Option<u32> {
+        let record = self.pools.get(pool.0)?;
+        let size = record.settings.size;
+        (size > 0).then(|| size.saturating_mul(2).saturating_sub(record.total))
+    }
+
     /// Since when `maintain` has seen the pool without server and waiter, for `pool_idle_timeout`.
     pub fn unused_since(&self, pool: PoolId) -> Option<Time> {
         self.pools.get(pool.0)?.unused_since

@@ -79,6 +79,17 @@ pub struct ServerSide {
     pub(crate) must_close: bool,
 }
 
+/// A tracked parameter whose value the server spells in its own way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spelled<'a> {
+    /// The parameter's name.
+    pub name: &'a str,
+    /// The client's word.
+    pub asked: Arc<[u8]>,
+    /// The server's.
+    pub canonical: Option<Arc<[u8]>>,
+}
+
 impl ServerSide {
     /// A connection that has just logged in and reported these parameters.
     pub fn new<'a>(
@@ -154,11 +165,12 @@ impl ServerSide {
     }
 
     /// What the server has spelled otherwise than its client had asked for since the last call, as PgBouncer's
-    /// `varcache_set_canonical` tells it: name, the client's word, the server's.
-    pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<(&'a str, Arc<[u8]>, Option<Arc<[u8]>>)> {
+    /// `varcache_set_canonical` tells it.
+    pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<Spelled<'a>> {
         let spelled = std::mem::take(&mut self.spelled).into_iter();
         let told = spelled.filter_map(|(position, asked)| {
-            Some((tracked.names().nth(position)?, asked, self.vars.shared(position)))
+            let canonical = self.vars.shared(position);
+            Some(Spelled { name: tracked.names().nth(position)?, asked, canonical })
         });
         told.collect()
     }

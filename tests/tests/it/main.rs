@@ -21,6 +21,7 @@ mod loads;
 mod notices;
 mod parameters;
 mod patroni;
+mod peers;
 mod pooling;
 mod prepared;
 mod process;

@@ -26,7 +26,9 @@ pub(crate) enum End {
         /// The sentence.
         message: String,
     },
-    /// Nothing is said: a cancel request that has been dealt with, a pipe that broke.
+    /// A cancel request is done with: the log has the reason, and the client is told nothing, as nobody answers one.
+    Dropped(&'static str),
+    /// Nothing is said: a console that was told all, a pipe that broke.
     Silent,
 }
 
@@ -41,6 +43,7 @@ impl End {
             Self::CloseRequest => "client close request",
             Self::UnexpectedEof => "client unexpected eof",
             Self::Refused(reason) | Self::Relayed { message: reason, .. } => reason,
+            Self::Dropped(reason) => reason,
             Self::Silent => "done",
         }
     }
@@ -66,7 +69,7 @@ impl End {
             Self::Relayed { code, message } => {
                 write::error_response(out, &Report::new("FATAL", code, message));
             }
-            Self::CloseRequest | Self::UnexpectedEof | Self::Silent => {}
+            Self::CloseRequest | Self::UnexpectedEof | Self::Dropped(_) | Self::Silent => {}
         }
     }
 }

@@ -34,16 +34,35 @@ pub(crate) enum Phase {
     Linked,
     /// A replication connection with its server; what it does there is not looked at.
     Replication,
+    /// No session but a cancel request, which waits for a connection to carry it.
+    WaitingCancel,
+    /// A cancel request that is carried.
+    ActiveCancel,
 }
 
 impl Phase {
+    /// Whether it is nobody's session yet, or a cancel request, which will never be one.
+    pub(crate) fn is_outside(self) -> bool {
+        matches!(self, Self::Login | Self::WaitingCancel | Self::ActiveCancel)
+    }
+
     /// The phase of this number; `Login` for one that there is not.
     pub(crate) fn from_u8(value: u8) -> Self {
-        use Phase::{Idle, IdleInTransaction, Linked, Login, Query, Replication, Waiting};
-        [Login, Idle, Waiting, Query, IdleInTransaction, Linked, Replication]
-            .get(usize::from(value))
-            .copied()
-            .unwrap_or(Login)
+        use Phase::{ActiveCancel, Idle, IdleInTransaction, Linked, Login, Query, Replication, Waiting};
+        [
+            Login,
+            Idle,
+            Waiting,
+            Query,
+            IdleInTransaction,
+            Linked,
+            Replication,
+            Phase::WaitingCancel,
+            ActiveCancel,
+        ]
+        .get(usize::from(value))
+        .copied()
+        .unwrap_or(Login)
     }
 }
 

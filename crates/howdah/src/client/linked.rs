@@ -3,7 +3,7 @@
 
 use std::task::{Context, Poll};
 
-use howdah_session::{Fatal, Outputs, PoolMode, Signal, TransactionStatus};
+use howdah_session::{Fatal, Outputs, PoolMode, Signal, Spelled, TransactionStatus};
 
 use super::Client;
 use super::acquire::Link;
@@ -196,7 +196,9 @@ impl Client {
             &mut buffers.to_client,
         );
         let turn = turn.map_err(|fault| Leave::ServerLost(fault.to_string()))?;
-        for (name, asked, spelled) in conn.side.take_spelled(&self.pooler.session.tracked) {
+        for Spelled { name, asked, canonical: spelled } in
+            conn.side.take_spelled(&self.pooler.session.tracked)
+        {
             tracing::debug!(
                 "{} varcache_set_canonical: setting {name} to its canonical version {} -> {}",
                 self.info.log_name(),

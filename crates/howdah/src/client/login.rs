@@ -14,6 +14,7 @@ use super::authenticate::Identity;
 use super::end::End;
 use super::info::{ClientInfo, Phase};
 use super::stream::{ClientStream, Peer};
+use crate::cancel::key::CancelKey;
 use crate::pooler::{Pooler, Stage};
 
 /// The longest startup packet (bytes); PostgreSQL's own limit is 10,000.
@@ -52,6 +53,20 @@ impl Drop for ConsolePlace {
     }
 }
 
+/// What a connection turns out to be for.
+enum Entered {
+    /// A session, whose user has proved who it is.
+    Session(Asked, Identity),
+    /// A cancel request: the key's two parts.
+    Cancel(u32, Vec<u8>),
+}
+
+/// The packet that ends the preliminaries.
+enum First {
+    Startup(Startup),
+    Cancel(u32, Vec<u8>),
+}
+
 /// Who the client is, when its startup packet has been read.
 pub(crate) struct Asked {
     pub(crate) startup: Startup,
@@ -64,13 +79,12 @@ pub(crate) async fn accept(pooler: Arc<Pooler>, stream: ClientStream, vouched: O
     let port = pooler.config.load().settings.listen_port;
     let Ok(peer) = stream.peer(port) else { return };
     let Ok(stream) = stream.over_ring() else { return };
-    let mut cancel_key = [0_u8; 8];
-    if getrandom::fill(&mut cancel_key).is_err() {
+    let mut random = [0_u8; 8];
+    if getrandom::fill(&mut random).is_err() {
         return;
     }
-    // A pid of zero or below means something else to kill(2), and some clients check.
-    cancel_key[0] &= 0x7f;
-    let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key));
+    let cancel_key = CancelKey::new(random, pooler.config.load().settings.peer_id);
+    let info = Arc::new(ClientInfo::new(pooler.next_id(), peer, cancel_key.0));
     pooler.clients.add(&info);
     if pooler.is_suspended() {
         info.hold(true);
@@ -116,13 +130,15 @@ impl Newcomer {
                 .unwrap_or_else(|_| Err(End::refused(self.late())))
         };
         let end = match outcome {
-            Ok(Some((asked, identity))) => match self.greet(asked, identity).await {
+            Ok(Entered::Session(asked, identity)) => match self.greet(asked, identity).await {
                 Ok(client) => return Some(client),
                 Err(Some(end)) => end,
                 // A client from here on, which has left the books itself.
                 Err(None) => return None,
             },
-            Ok(None) => End::Silent,
+            Ok(Entered::Cancel(pid, secret)) => {
+                Box::pin(crate::cancel::serve(&self.pooler, &self.info, pid, &secret)).await
+            }
             Err(end) => end,
         };
         log_end(&self.pooler, &self.info, &end);
@@ -143,9 +159,11 @@ impl Newcomer {
         }
     }
 
-    /// `None`: a cancel request, which is done with.
-    async fn log_in(&mut self) -> Result<Option<(Asked, Identity)>, End> {
-        let Some(startup) = self.startup().await? else { return Ok(None) };
+    async fn log_in(&mut self) -> Result<Entered, End> {
+        let startup = match self.startup().await? {
+            First::Startup(startup) => startup,
+            First::Cancel(pid, secret) => return Ok(Entered::Cancel(pid, secret)),
+        };
         let text = |bytes: &[u8]| {
             String::from_utf8(bytes.to_vec()).map_err(|_| End::refused("invalid user or database name"))
         };
@@ -183,7 +201,7 @@ impl Newcomer {
         }
         let mut asked = Asked { startup, user, database };
         let identity = self.authenticate(&mut asked).await?;
-        Ok(Some((asked, identity)))
+        Ok(Entered::Session(asked, identity))
     }
 
     /// Whether there is room for one more, and the house is open.
@@ -201,8 +219,8 @@ impl Newcomer {
         Ok(())
     }
 
-    /// Requests for encryption are answered; a cancel request is carried out, with or without TLS.
-    async fn startup(&mut self) -> Result<Option<Startup>, End> {
+    /// Requests for encryption are answered; a cancel request may come with or without TLS.
+    async fn startup(&mut self) -> Result<First, End> {
         loop {
             if self.begins_with_tls() {
                 self.direct_tls().await?;
@@ -223,13 +241,10 @@ impl Newcomer {
                         }
                         StartupPacket::Ssl => self.answer_ssl_request().await?,
                         StartupPacket::Gss => self.send(b"N").await?,
-                        StartupPacket::Cancel { pid, key } => {
-                            crate::cancel::cancel(&self.pooler, pid, &key).await;
-                            return Ok(None);
-                        }
+                        StartupPacket::Cancel { pid, key } => return Ok(First::Cancel(pid, key)),
                         StartupPacket::Startup(startup) => {
                             self.is_secure_enough()?;
-                            return Ok(Some(startup));
+                            return Ok(First::Startup(startup));
                         }
                     }
                 }

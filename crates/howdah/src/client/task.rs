@@ -232,7 +232,7 @@ impl Client {
         let is_session = self.session.pool_mode() == PoolMode::Session;
         let mid_frame = self.session.is_mid_frame();
         let conn = link.lease.conn();
-        conn.info.client.store(0, Ordering::Relaxed);
+        conn.info.release();
         if let Some(cluster) = &self.entry.cluster
             && !conn.side.is_replica()
         {

@@ -82,15 +82,15 @@ fn kill_entry(pooler: &Arc<Pooler>, entry: &Entry) {
     }
 }
 
-/// KILL_CLIENT. One that logs in is nobody's client yet.
+/// KILL_CLIENT. One that logs in is nobody's client yet, and a cancel request none.
 pub(super) fn kill_client(pooler: &Pooler, id: u64) -> Result<(), ActionError> {
-    let client = pooler.clients.by_id(id).filter(|client| client.phase().0 != Phase::Login);
+    let client = pooler.clients.by_id(id).filter(|client| !client.phase().0.is_outside());
     client.ok_or(ActionError::ClientNotFound)?.give(Order::Close("admin forced disconnect"));
     Ok(())
 }
 
-/// SHUTDOWN.
-pub(super) fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), ActionError> {
+/// SHUTDOWN. One that waits answers when nobody is let in by TCP any more.
+pub(super) async fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), ActionError> {
     match how {
         Shutdown::WaitForClients => pooler.enter(Stage::WaitForClients),
         Shutdown::WaitForServers => wait_for_servers(pooler),
@@ -99,8 +99,10 @@ pub(super) fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), Action
             if !pooler.is_handed_over() {
                 pooler.close_clients(None, "pooler is shutting down");
             }
+            return Ok(());
         }
     }
+    wait_until(pooler, |pooler| !pooler.listens_on_tcp()).await;
     Ok(())
 }
 

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use howdah_admin::UnixMicros;
 use howdah_admin::rows::{Buffers, ClientRow, ClientState, Replication, ServerRow, ServerState};
 use howdah_backend::Address;
 use howdah_pool::ServerId;
 use howdah_protocol::startup;
 
 use super::moments::{Moments, from_pool};
+use crate::cancel::requests::Request;
+use crate::cancel::slots::Target;
 use crate::client::info::{ClientInfo, Phase};
 use crate::client::stream::Peer;
 use crate::pooler::Pooler;
@@ -43,7 +46,17 @@ fn aimed_at(address: &Address) -> Ends {
 /// Clients in the order of their numbers.
 pub(super) fn clients(pooler: &Arc<Pooler>) -> Vec<ClientRow> {
     let moments = Moments::of(pooler);
-    pooler.clients.all().iter().map(|client| client_row(client, &moments)).collect()
+    let mut rows: Vec<ClientRow> =
+        pooler.clients.all().iter().map(|client| client_row(client, &moments)).collect();
+    for request in pooler.cancels.all() {
+        let Ok(at) = rows.binary_search_by_key(&request.info.id, |row| row.id) else { continue };
+        if let Target::Pool(key) = &request.target {
+            rows[at].database = Some(key.entry.to_string());
+        }
+        let carrier = request.carrier().filter(|_| !request.is_waiting());
+        rows[at].link = carrier.map_or(0, |carrier| carrier.id);
+    }
+    rows
 }
 
 /// The column `replication`.
@@ -60,6 +73,8 @@ fn client_state(phase: Phase) -> ClientState {
         Phase::Login => ClientState::Login,
         Phase::Idle => ClientState::Idle,
         Phase::Waiting => ClientState::Waiting,
+        Phase::WaitingCancel => ClientState::WaitingCancelReq,
+        Phase::ActiveCancel => ClientState::ActiveCancelReq,
         Phase::Query | Phase::IdleInTransaction | Phase::Linked | Phase::Replication => ClientState::Active,
     }
 }
@@ -134,8 +149,55 @@ pub(super) fn servers(pooler: &Arc<Pooler>) -> Vec<ServerRow> {
     let moments = Moments::of(pooler);
     let mut rows: Vec<ServerRow> =
         seen.into_iter().filter_map(|seen| server_row(pooler, seen, &moments)).collect();
+    rows.extend(pooler.cancels.all().iter().filter_map(|request| carrier_row(pooler, request)));
     rows.sort_by_key(|row| row.id);
     rows
+}
+
+/// The connection that carries a cancel request.
+fn carrier_row(pooler: &Pooler, request: &Request) -> Option<ServerRow> {
+    let carrier = request.carrier()?;
+    let key = match &request.target {
+        Target::Pool(key) => Some(key),
+        Target::Peer(_) => None,
+    };
+    let ends = carrier.ends.map_or_else(|| aimed_at(&carrier.address), |(peer, local)| ends(peer, local));
+    let born = carrier.born.into();
+    let mut row = empty_row(key, born);
+    row.id = carrier.id;
+    row.state = if carrier.connected { ServerState::ActiveCancel } else { ServerState::New };
+    (row.addr, row.port, row.local_addr, row.local_port) = ends;
+    row.link = if request.is_waiting() { 0 } else { request.info.id };
+    row.node = key.and_then(|key| node_name(pooler, key));
+    Some(row)
+}
+
+/// A server of this pool, of which nothing else is known yet.
+fn empty_row(key: Option<&PoolKey>, born: UnixMicros) -> ServerRow {
+    ServerRow {
+        id: 0,
+        user: key.map(|key| key.user.to_string()),
+        database: key.map(|key| key.entry.to_string()),
+        replication: Replication::None,
+        state: ServerState::New,
+        addr: String::new(),
+        port: 0,
+        local_addr: String::new(),
+        local_port: 0,
+        connect_time: born,
+        request_time: born,
+        wait_us: 0,
+        close_needed: false,
+        link: 0,
+        remote_pid: 0,
+        tls: String::new(),
+        application_name: String::new(),
+        prepared_statements: 0,
+        pinned: None,
+        unprotected: false,
+        node: None,
+        buffers: Buffers::default(),
+    }
 }
 
 fn server_state(state: howdah_pool::ServerState, being_canceled: bool) -> ServerState {
@@ -152,30 +214,12 @@ fn server_state(state: howdah_pool::ServerState, being_canceled: bool) -> Server
 /// `None`: it has gone since the account was asked.
 fn server_row(pooler: &Pooler, seen: Seen, moments: &Moments) -> Option<ServerRow> {
     let listed = pooler.roll.get(seen.server)?;
-    let mut row = ServerRow {
-        id: 0,
-        user: Some(seen.key.user.to_string()),
-        database: Some(seen.key.entry.to_string()),
-        replication: Replication::None,
-        state: server_state(seen.state, false),
-        addr: String::new(),
-        port: 0,
-        local_addr: String::new(),
-        local_port: 0,
-        connect_time: moments.wall(from_pool(seen.born)),
-        request_time: moments.wall(from_pool(seen.since)),
-        wait_us: 0,
-        close_needed: seen.close_needed,
-        link: 0,
-        remote_pid: 0,
-        tls: String::new(),
-        application_name: seen.application_name,
-        prepared_statements: 0,
-        pinned: None,
-        unprotected: false,
-        node: node_name(pooler, &seen.key),
-        buffers: Buffers::default(),
-    };
+    let mut row = empty_row(Some(&seen.key), moments.wall(from_pool(seen.born)));
+    row.state = server_state(seen.state, false);
+    row.request_time = moments.wall(from_pool(seen.since));
+    row.close_needed = seen.close_needed;
+    row.application_name = seen.application_name;
+    row.node = node_name(pooler, &seen.key);
     match listed {
         Listed::New(id, address) => {
             row.id = id;

@@ -90,9 +90,8 @@ impl howdah_admin::Pooler for Operator {
         directory::peers(&self.pooler)
     }
 
-    /// Cancel requests are not sent on to peers (the settings warn of it), so there are no pools to them.
     fn peer_pools(&self) -> Vec<PeerPoolRow> {
-        Vec::new()
+        super::pools::peer_pools(&self.pooler)
     }
 
     fn fds(&self) -> Outcome<'_, Vec<FdRow>> {
@@ -153,7 +152,7 @@ impl howdah_admin::Pooler for Operator {
     }
 
     fn shutdown(&self, how: Shutdown) -> Outcome<'_> {
-        Box::pin(std::future::ready(commands::shutdown(&self.pooler, how)))
+        Box::pin(commands::shutdown(&self.pooler, how))
     }
 
     fn reload(&self) -> Outcome<'_, Vec<String>> {

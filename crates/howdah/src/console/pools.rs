@@ -1,14 +1,16 @@
-//! SHOW POOLS: one row an entry and server user, whatever number of nodes the entry's cluster has.
+//! SHOW POOLS and PEER_POOLS. SHOW POOLS has one row an entry and server user, whatever number of nodes the entry's cluster has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use howdah_admin::rows::{PoolMode, PoolRow};
+use howdah_admin::rows::{PeerPoolRow, PoolMode, PoolRow};
 use howdah_config::{CONSOLE_DATABASE, Config};
 use howdah_pool::{ServerId, ServerState};
 
 use super::moments::{Moments, load_balance, pool_mode};
+use crate::cancel::requests::Request;
+use crate::cancel::slots::Target;
 use crate::client::info::{ClientInfo, Phase};
 use crate::pooler::{Login, Pooler};
 use crate::pools::PoolKey;
@@ -31,7 +33,8 @@ pub(super) fn pools(pooler: &Arc<Pooler>) -> Vec<PoolRow> {
         row.sv_tested += counts.tested;
         row.sv_login += counts.login;
     }
-    count_cancels(pooler, &mut rows);
+    count_requests(pooler, &config, &mut rows);
+    count_canceled(pooler, &mut rows);
     for client in pooler.clients.all() {
         let Some(key) = pool_of(pooler, &client) else { continue };
         let row = rows.entry(key.clone()).or_insert_with(|| row_of(pooler, &config, &key));
@@ -46,22 +49,76 @@ pub(super) fn pools(pooler: &Arc<Pooler>) -> Vec<PoolRow> {
     rows.into_values().collect()
 }
 
-/// Cancel requests have a connection each; a server that nobody uses any more waits for them to arrive.
-fn count_cancels(pooler: &Arc<Pooler>, rows: &mut BTreeMap<Login, PoolRow>) {
-    let in_use: Vec<(ServerId, Login, ServerState)> = pooler.account(|account, now| {
-        let in_use = account.servers(now).filter(|server| server.conn.is_none());
-        in_use.map(|server| (server.server, login(server.key), server.state)).collect()
-    });
-    for (server, login, state) in in_use {
-        let Some(Listed::Known(info)) = pooler.roll.get(server) else { continue };
-        let cancels = info.cancels();
-        let Some(row) = rows.get_mut(&login).filter(|_| cancels > 0) else { continue };
-        row.cl_active_cancel_req += cancels;
-        row.sv_active_cancel += cancels;
-        if state == ServerState::Tested {
-            row.sv_tested = row.sv_tested.saturating_sub(1);
-            row.sv_being_canceled += 1;
+/// Cancel requests and the connections that carry them.
+fn count_requests(pooler: &Arc<Pooler>, config: &Config, rows: &mut BTreeMap<Login, PoolRow>) {
+    for request in pooler.cancels.all() {
+        let Target::Pool(key) = &request.target else { continue };
+        let key = login(key);
+        let row = rows.entry(key.clone()).or_insert_with(|| row_of(pooler, config, &key));
+        let of = Counted::of(&request);
+        row.cl_active_cancel_req += of.active;
+        row.cl_waiting_cancel_req += of.waiting;
+        row.sv_active_cancel += of.carriers;
+        row.sv_login += of.connecting;
+    }
+}
+
+/// What a cancel request counts as: each 0 or 1.
+struct Counted {
+    active: u32,
+    waiting: u32,
+    carriers: u32,
+    connecting: u32,
+}
+
+impl Counted {
+    fn of(request: &Request) -> Self {
+        let waiting = request.is_waiting();
+        let carrier = request.carrier();
+        let connected = carrier.as_ref().is_some_and(|carrier| carrier.connected);
+        Self {
+            active: u32::from(!waiting),
+            waiting: u32::from(waiting),
+            carriers: u32::from(connected),
+            connecting: u32::from(carrier.is_some() && !connected),
         }
+    }
+}
+
+/// SHOW PEER_POOLS: one row a peer of the settings.
+pub(super) fn peer_pools(pooler: &Pooler) -> Vec<PeerPoolRow> {
+    let (config, requests) = (pooler.config.load_full(), pooler.cancels.all());
+    let row = |&peer_id: &u32| {
+        let own = requests.iter().filter(|request| request.target == Target::Peer(peer_id));
+        let empty = PeerPoolRow {
+            peer_id,
+            cl_active_cancel_req: 0,
+            cl_waiting_cancel_req: 0,
+            sv_active_cancel: 0,
+            sv_login: 0,
+        };
+        own.map(|request| Counted::of(request)).fold(empty, |mut row, of| {
+            row.cl_active_cancel_req += of.active;
+            row.cl_waiting_cancel_req += of.waiting;
+            row.sv_active_cancel += of.carriers;
+            row.sv_login += of.connecting;
+            row
+        })
+    };
+    config.peers.keys().map(row).collect()
+}
+
+/// Servers that nobody uses any more and that wait for the cancel requests that are meant for them.
+fn count_canceled(pooler: &Arc<Pooler>, rows: &mut BTreeMap<Login, PoolRow>) {
+    let tested: Vec<(ServerId, Login)> = pooler.account(|account, now| {
+        let tested = account.servers(now).filter(|server| server.state == ServerState::Tested);
+        tested.map(|server| (server.server, login(server.key))).collect()
+    });
+    for (server, login) in tested {
+        let Some(Listed::Known(info)) = pooler.roll.get(server) else { continue };
+        let Some(row) = rows.get_mut(&login).filter(|_| info.is_being_canceled()) else { continue };
+        row.sv_tested = row.sv_tested.saturating_sub(1);
+        row.sv_being_canceled += 1;
     }
 }
 
@@ -76,9 +133,9 @@ fn counts(pooler: &Arc<Pooler>) -> Vec<(Login, howdah_pool::PoolCounts)> {
     })
 }
 
-/// The entry and server user whose servers a client uses; `None` while it logs in.
+/// The entry and server user whose servers a client uses; `None` while it logs in, and of a cancel request.
 fn pool_of(pooler: &Pooler, client: &ClientInfo) -> Option<Login> {
-    if client.phase().0 == Phase::Login {
+    if client.phase().0.is_outside() {
         return None;
     }
     if let Some(asked) = client.looked_up_by.lock().clone() {

@@ -45,6 +45,7 @@ pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
     let clients = pooler.clients.all();
     let logging_in = clients.iter().filter(|client| client.phase().0 == Phase::Login).count();
     let config = pooler.config.load();
+    let carriers = pooler.cancels.all().iter().filter(|request| request.carrier().is_some()).count();
     // Not inside the literal, where the lock would be held to its end.
     let entries = pooler.entries.lock().len();
     ListCounts {
@@ -52,9 +53,10 @@ pub(super) fn lists(pooler: &Arc<Pooler>) -> ListCounts {
         users: count(user_names(pooler).len()),
         peers: count(config.peers.len()),
         pools: count(super::pools::pools(pooler).len()),
+        peer_pools: count(super::pools::peer_pools(pooler).len()),
         used_clients: count(clients.len()),
         login_clients: count(logging_in),
-        used_servers: count(pooler.account(|account, now| account.servers(now).count())),
+        used_servers: count(pooler.account(|account, now| account.servers(now).count()) + carriers),
         dns_names: count(dns_hosts(pooler).len()),
         ..ListCounts::default()
     }

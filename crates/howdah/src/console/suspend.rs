@@ -88,11 +88,11 @@ fn is_loud(client: &ClientInfo) -> bool {
     !is_console(client) && !logs_in(client) && !client.parked.load(Ordering::Acquire)
 }
 
-/// Whether it is still logging in: while `auth_query` looks it up, or until a replication client has its server.
+/// Whether it is still logging in, or a cancel request: while `auth_query` looks it up, or until a replication client has its server.
 fn logs_in(client: &ClientInfo) -> bool {
     let (phase, _) = client.phase();
     let replicates = client.replication.get().is_some_and(|kind| *kind != Replication::None);
-    phase == Phase::Login || client.looked_up_by.lock().is_some() || (replicates && phase == Phase::Waiting)
+    phase.is_outside() || client.looked_up_by.lock().is_some() || (replicates && phase == Phase::Waiting)
 }
 
 /// Whether clients and idle servers hold still, and no server is being reset.

@@ -24,6 +24,20 @@ fn logins_start_one_after_the_other_up_to_the_size() {
 }
 
 #[test]
+fn cancel_requests_have_what_the_servers_leave_of_twice_the_size() {
+    let (mut world, pool) = World::single(size(2));
+    assert_eq!(world.pools.cancel_room(pool), Some(4));
+    let tokens = fill(&mut world, pool, 3);
+    assert_eq!(world.pools.cancel_room(pool), Some(2));
+    world.set_settings(pool, size(1));
+    assert_eq!(world.pools.cancel_room(pool), Some(0), "more servers than a smaller size allows");
+    world.forget(tokens[0]);
+    assert_eq!(world.pools.cancel_room(pool), Some(1));
+    world.set_settings(pool, size(0));
+    assert_eq!(world.pools.cancel_room(pool), None);
+}
+
+#[test]
 fn size_zero_has_no_limit() {
     let (mut world, pool) = World::single(size(0));
     assert_eq!(fill(&mut world, pool, 100).len(), 100);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use howdah_testkit::PortLease;
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ const FILE: &str = "howdah.ini";
 /// A running `howdah FILE`; killed with its owner.
 pub(crate) struct Binary {
     child: Child,
-    port: PortLease,
+    port: Arc<PortLease>,
     dir: TempDir,
 }
 
@@ -45,13 +46,38 @@ impl Binary {
         files: &[(&str, &str)],
         variable: &str,
     ) -> Self {
+        let port = Arc::new(PortLease::reserve().unwrap());
+        let binary = Self::launch(port, (databases, settings), files, variable);
+        until("the program to listen", || async {
+            tokio::net::TcpStream::connect(("127.0.0.1", binary.port.port())).await.is_ok()
+        })
+        .await;
+        binary
+    }
+
+    /// Starts another with these lines, which has the same port (`so_reuseport`) and a directory of its own.
+    pub(crate) async fn beside(&self, databases: &str, settings: &str) -> Self {
+        let binary = Self::launch(Arc::clone(&self.port), (databases, settings), &[], "HOWDAH_TEST_FILE");
+        let socket = binary.dir().join(format!(".s.PGSQL.{}", binary.port()));
+        until("the other program to listen", || async {
+            tokio::net::UnixStream::connect(&socket).await.is_ok()
+        })
+        .await;
+        binary
+    }
+
+    fn launch(
+        port: Arc<PortLease>,
+        configuration: (&str, &str),
+        files: &[(&str, &str)],
+        variable: &str,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let port = PortLease::reserve().unwrap();
         let file = dir.path().join(FILE);
-        write(dir.path(), port.port(), (databases, settings));
+        write(dir.path(), port.port(), configuration);
         let child = Command::new(program())
             .arg("--quiet")
             .arg(&file)
@@ -61,12 +87,7 @@ impl Binary {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let binary = Self { child, port, dir };
-        until("the program to listen", || async {
-            tokio::net::TcpStream::connect(("127.0.0.1", binary.port.port())).await.is_ok()
-        })
-        .await;
-        binary
+        Self { child, port, dir }
     }
 
     /// Starts the program once more with further arguments, in the place of the one that runs, which is given back.
@@ -91,6 +112,17 @@ impl Binary {
     /// A connection string for this user and database.
     pub(crate) fn conninfo(&self, user: &str, dbname: &str) -> String {
         format!("host=127.0.0.1 port={} user={user} dbname={dbname}", self.port.port())
+    }
+
+    /// The same by its Unix socket, which is its own where the port is shared.
+    pub(crate) fn local_conninfo(&self, user: &str, dbname: &str) -> String {
+        format!("host={} port={} user={user} dbname={dbname}", self.dir().display(), self.port())
+    }
+
+    /// The lines of its log, `@DIR@/log`, that have this text.
+    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.dir().join("log")).unwrap();
+        log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 
     /// Its configuration file.

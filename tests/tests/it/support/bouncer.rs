@@ -90,7 +90,7 @@ impl Bouncer {
 
     /// The rows that a console command answers with.
     pub(crate) async fn show(&self, command: &str) -> Vec<Row> {
-        shown(&self.console().await, command).await
+        rows(&self.console().await, command).await
     }
 
     /// A figure of SHOW POOLS for an entry, summed over its users.
@@ -134,20 +134,22 @@ impl Bouncer {
     }
 }
 
-/// The rows that a console session is answered with.
-pub(crate) async fn shown(console: &Client, command: &str) -> Vec<Row> {
+/// The rows that a console command answers with.
+pub(crate) async fn rows(console: &Client, command: &str) -> Vec<Row> {
     let answer = within(command, console.simple_query(command)).await.unwrap();
-    let rows = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    rows.map(|row| {
-        let cell = |(i, column): (usize, &tokio_postgres::SimpleColumn)| {
-            (column.name().to_owned(), row.get(i).unwrap_or_default().to_owned())
-        };
-        row.columns().iter().enumerate().map(cell).collect()
-    })
-    .collect()
+    answer
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .map(|row| {
+            let cell = |(i, column): (usize, &tokio_postgres::SimpleColumn)| {
+                (column.name().to_owned(), row.get(i).unwrap_or_default().to_owned())
+            };
+            row.columns().iter().enumerate().map(cell).collect()
+        })
+        .collect()
 }
 
 /// The configuration text; writes its user list.

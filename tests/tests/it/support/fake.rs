@@ -39,6 +39,12 @@ impl Fake {
         Self { port, task }
     }
 
+    /// Lets nobody in from now on; who is in stays.
+    pub(crate) async fn refuse(&self) {
+        self.task.abort();
+        super::until("the fake to listen no more", || async { self.task.is_finished() }).await;
+    }
+
     /// The definition of an entry on it.
     pub(crate) fn entry(&self) -> String {
         format!("host=127.0.0.1 port={}", self.port)

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use bench::{Bench, load_time};
 pub(crate) use binary::{Binary, program as howdah_program};
-pub(crate) use bouncer::{Bouncer, Row, connect, entry};
+pub(crate) use bouncer::{Bouncer, Row, connect, entry, rows};
 pub(crate) use certificates::{Authority, Pair};
 pub(crate) use fake::{Fake, message};
 pub(crate) use raw::{Raw, error_of, tags};

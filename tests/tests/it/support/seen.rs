@@ -3,7 +3,7 @@
 use howdah_testkit::Node;
 use tokio_postgres::Client;
 
-use super::bouncer::{connect, shown};
+use super::bouncer::{connect, rows};
 use super::{Binary, Raw, Row, entry, sentence, until};
 
 /// The program with a log file and a console session; lines are counted from where the test says.
@@ -43,7 +43,7 @@ impl Seen {
 
     /// The rows of a console command.
     pub(crate) async fn show(&self, command: &str) -> Vec<Row> {
-        shown(&self.console, command).await
+        rows(&self.console, command).await
     }
 
     /// The row of a SHOW in which this column has this value.
