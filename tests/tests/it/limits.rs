@@ -375,22 +375,22 @@ async fn servers_over_users_and_entries_reach_their_limits_exactly() {
     let databases = format!(
         "limited = {}\none = {}\ntwo = {}\nthree = {}",
         entry(&pg, "dbname=postgres max_db_connections=4"),
-        entry(&pg, "dbname=postgres"),
-        entry(&pg, "dbname=postgres"),
-        entry(&pg, "dbname=postgres"),
+        entry(&pg, "dbname=postgres user=dora"),
+        entry(&pg, "dbname=postgres user=dora"),
+        entry(&pg, "dbname=postgres user=dora"),
     );
     let seen = Seen::with(&databases, "[users]\ndora = max_user_connections=3").await;
-    let sleep = async |user: &str, database: &str| {
+    let rest = async |user: &str, database: &str| {
         let client = seen.connect(user, database).await.unwrap();
         client.batch_execute("SELECT pg_sleep(0.3)").await.unwrap();
     };
     let users = ["alice", "bob", "carol"];
-    let all = (0..12).map(|number| sleep(users[number % 3], "limited"));
+    let all = (0..12).map(|number| rest(users[number % 3], "limited"));
     let work = within("all of them", join_all(all));
     assert_eq!(listed(&pg, "'alice', 'bob', 'carol'", work).await, (4, 4), "{}", seen.log());
     let row = seen.row("SHOW DATABASES", ("name", "limited")).await;
     assert_eq!((row["current_connections"].as_str(), row["max_connections"].as_str()), ("4", "4"));
-    let all = (0..9).map(|number| sleep("dora", ["one", "two", "three"][number % 3]));
+    let all = (0..9).map(|number| rest("alice", ["one", "two", "three"][number % 3]));
     let work = within("all of them", join_all(all));
     assert_eq!(listed(&pg, "'dora'", work).await, (3, 3), "{}", seen.log());
     let row = seen.row("SHOW USERS", ("name", "dora")).await;

@@ -143,7 +143,7 @@ async fn messages_that_are_no_query() {
     compare("packets", "", |pooler| async move {
         let mut facts = Facts::default();
         for (name, bytes) in [
-            ("Parse", &b"P\0\0\0\x11\0SELECT 1\0\0\0"[..]),
+            ("Parse", &b"P\0\0\0\x10\0SELECT 1\0\0\0"[..]),
             ("Bind", b"B\0\0\0\x0c\0\0\0\0\0\0\0\0"),
             ("Execute", b"E\0\0\0\x09\0\0\0\0\0"),
             ("Describe", b"D\0\0\0\x06S\0"),

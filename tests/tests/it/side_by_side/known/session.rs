@@ -80,8 +80,18 @@ pub(super) const KNOWN: &[Known] = &[
         "* C-PTR: postgres/postgres@* no more connections allowed (max_client_conn)*",
         "not known: refused behind the startup packet",
     ),
-    gone(&["ends"], "LOG C-PTR: * login attempt: * tls=no", "1.23.0: replication connections"),
-    new(&["ends"], "LOG C-PTR: * login attempt: * tls=no replication=no", "1.23.0: replication connections"),
+    gone(&["ends", "timeouts"], "LOG C-PTR: * login attempt: * tls=no", "1.23.0: replication connections"),
+    new(
+        &["ends", "timeouts"],
+        "LOG C-PTR: * login attempt: * tls=no replication=no",
+        "1.23.0: replication connections",
+    ),
+    other(
+        &["varcache"],
+        "DateStyle=ISO",
+        ("*SET DateStyle='ISO';*SET DateStyle='ISO';", "* varcache_apply: SET DateStyle='ISO';"),
+        "later: the server's spelling of a value is remembered, so that it is set once",
+    ),
     other(
         &["ends"],
         "LOG S-PTR: * new connection to server (from *",
