@@ -282,7 +282,7 @@ async fn the_log_has_the_fate_of_each_request() {
     let sent = binary.logged("closing because: successfully sent cancel request (age=0s)");
     assert_eq!((sent.len(), binary.logged(opened).len()), (2, 2), "{sent:?}");
     assert!(sent[0].contains(" S-0x") && sent[0].contains(": postgres/postgres@127.0.0.1:"), "{sent:?}");
-    assert!(sent[1].contains(" C-0x") && sent[1].contains(": (nodb)/(nouser)@127.0.0.1:"), "{sent:?}");
+    assert!(sent[1].contains(" C-0x") && sent[1].contains(": postgres/(nouser)@127.0.0.1:"), "{sent:?}");
     // Each has a number of its own, and the next session the one after: nothing else takes one.
     assert_eq!(number(&sent[0]), number(&sent[1]) + 1);
     let mut next = Raw::connect(([127, 0, 0, 1], binary.port()).into()).await;

@@ -14,13 +14,13 @@ const FLEET: usize = 3;
 /// The peer that a key is of: the layout is PgBouncer's.
 fn peer_of(key: &(u32, Vec<u8>)) -> usize {
     let [_, low, high, _] = key.0.to_be_bytes();
-    usize::from(low) | usize::from(high) << 8
+    usize::from(low) | (usize::from(high) << 8)
 }
 
 /// The same key with so many hops left.
 fn with_hops(key: &(u32, Vec<u8>), hops: u8) -> (u32, Vec<u8>) {
     let mut secret = key.1.clone();
-    secret[3] = secret[3] & !3 | hops;
+    secret[3] = (secret[3] & !3) | hops;
     (key.0, secret)
 }
 

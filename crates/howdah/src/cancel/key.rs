@@ -50,7 +50,7 @@ impl CancelKey {
 
     /// Whose it is. Of a key that was made without peering this is random.
     pub(crate) fn peer_id(self) -> u32 {
-        u32::from(self.0[1]) | u32::from(self.0[2]) << 8
+        u32::from(self.0[1]) | (u32::from(self.0[2]) << 8)
     }
 
     /// As it was when its client got it, however often it has been forwarded.

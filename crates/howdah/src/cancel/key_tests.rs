@@ -1,3 +1,5 @@
+//! The layout of cancel keys, byte by byte: PgBouncer is a peer too. What a key is for: `key.rs`.
+
 use super::key::CancelKey;
 
 const RANDOM: [u8; 8] = [0xff, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0x11, 0xf8];

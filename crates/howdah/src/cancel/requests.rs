@@ -91,6 +91,10 @@ impl Drop for Entered<'_> {
 
 impl Cancels {
     pub(super) fn enter(&self, info: &Arc<ClientInfo>, target: Target, now: Time) -> Entered<'_> {
+        if let Target::Pool(key) = &target {
+            // In the log and in SHOW CLIENTS it is of the entry, and nobody's.
+            info.who.lock().0 = Arc::clone(&key.entry);
+        }
         let carrier = Mutex::new(None);
         let request = Arc::new(Request { info: Arc::clone(info), target, since: now, carrier });
         self.by_id.lock().insert(info.id, Arc::clone(&request));

@@ -50,9 +50,6 @@ pub(super) fn clients(pooler: &Arc<Pooler>) -> Vec<ClientRow> {
         pooler.clients.all().iter().map(|client| client_row(client, &moments)).collect();
     for request in pooler.cancels.all() {
         let Ok(at) = rows.binary_search_by_key(&request.info.id, |row| row.id) else { continue };
-        if let Target::Pool(key) = &request.target {
-            rows[at].database = Some(key.entry.to_string());
-        }
         let carrier = request.carrier().filter(|_| !request.is_waiting());
         rows[at].link = carrier.map_or(0, |carrier| carrier.id);
     }

@@ -134,16 +134,57 @@ async fn what_ends_a_session_and_what_the_log_says() {
             many.push(raw);
         }
         facts.note("one too many", start(&mut raw(&pooler).await, &known).await.join("\n"));
-        let mut lines = BTreeMap::new();
-        for line in pooler.log()[from..].lines() {
-            *lines.entry(log_line(&pooler, line)).or_insert(0) += 1;
-        }
-        for (line, times) in lines {
-            facts.note(&line, times.to_string());
-        }
+        note_lines(&mut facts, &pooler, from);
         facts
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_cancel_requests_and_what_the_log_says() {
+    compare("cancels", "default_pool_size = 1\nlog_stats = 0", |pooler| async move {
+        let mut facts = Facts::default();
+        let mut console = super::shows::console(&pooler, "boss").await;
+        let mut session = raw(&pooler).await;
+        session.log_in("postgres", "postgres").await;
+        session.query("SELECT 1").await;
+        let key = session.key.clone();
+        let from = pooler.log().len();
+        facts.note("idle", cancel(&pooler, &key).await);
+        facts.note("unknown", cancel(&pooler, &(key.0, vec![0; 4])).await);
+        session.send_query("SELECT pg_sleep(20)").await;
+        let console = tokio::sync::Mutex::new(&mut console);
+        crate::support::until("the query to run", || async {
+            let servers = ask(*console.lock().await, "SHOW SERVERS").await;
+            servers.iter().any(|line| line.contains("\"S\"|") && line.contains("\"active\""))
+        })
+        .await;
+        facts.note("busy", cancel(&pooler, &key).await);
+        facts.note("its query", answer(&mut session).await.join("\n"));
+        note_lines(&mut facts, &pooler, from);
+        facts
+    })
+    .await;
+}
+
+/// Sends a cancel request; what it is answered by.
+async fn cancel(pooler: &Running, (pid, secret): &(u32, Vec<u8>)) -> String {
+    let mut raw = raw(pooler).await;
+    let mut out = Vec::new();
+    howdah_protocol::write::cancel_request(&mut out, *pid, secret).unwrap();
+    raw.send(&out).await;
+    answer(&mut raw).await.join("\n")
+}
+
+/// The log's lines from a place on, each with how often it came.
+fn note_lines(facts: &mut Facts, pooler: &Running, from: usize) {
+    let mut lines = BTreeMap::new();
+    for line in pooler.log()[from..].lines() {
+        *lines.entry(log_line(pooler, line)).or_insert(0) += 1;
+    }
+    for (line, times) in lines {
+        facts.note(&line, times.to_string());
+    }
 }
 
 /// A log line without time, pid, pointer, ports and ages.

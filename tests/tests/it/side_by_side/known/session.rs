@@ -98,4 +98,5 @@ pub(super) const KNOWN: &[Known] = &[
         ("2", "1"),
         "KILL makes 1.18 forget the parameters that a login is answered with; Howdah keeps them",
     ),
+    gone(&["cancels"], "LOG started sending cancel request", "by 1.25: at verbose only"),
 ];
