@@ -1,5 +1,6 @@
 //! pgbench at work on a pooler while something is done to it.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -56,6 +57,6 @@ impl Bench {
         assert!(output.status.success(), "{what}: {text}");
         assert!(text.contains("number of failed transactions: 0 (0.000%)"), "{what}: {text}");
         let done = text.lines().find(|line| line.starts_with("number of transactions actually processed"));
-        println!("{what}: {}", done.unwrap_or_default());
+        let _ = writeln!(std::io::stdout(), "{what}: {}", done.unwrap_or_default());
     }
 }
