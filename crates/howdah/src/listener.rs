@@ -107,14 +107,15 @@ impl Listeners {
     /// None of them can be had; another process has the Unix socket.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, StartError> {
         let mut listeners = Self::default();
+        // First, so that whoever is let in by TCP finds it as well, with its group and mode.
+        if !settings.unix_socket_dir.is_empty() {
+            listeners.unix.extend(UnixSocket::open(settings)?);
+        }
         for host in settings.listen_addr.iter() {
             let hosts: &[&str] = if host == "*" { &["0.0.0.0", "::"] } else { &[host] };
             for host in hosts {
                 listeners.open_host(host, settings).await;
             }
-        }
-        if !settings.unix_socket_dir.is_empty() {
-            listeners.unix.extend(UnixSocket::open(settings)?);
         }
         listeners.announced()
     }
