@@ -60,7 +60,7 @@ pub use local::Lost;
 pub use plan::Plan;
 pub use prepared::{Registry, Statement};
 pub use route::{Chosen, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context};
-pub use server::ServerSide;
+pub use server::{ServerSide, Spelled};
 pub use session::{Acknowledgements, Look, Outputs, PoolMode, Session, SessionOptions, Shared, Tally};
 pub use upstream::{ClientTurn, STREAM_FRAMES_ABOVE};
 pub use vars::{Tracked, Vars};

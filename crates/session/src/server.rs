@@ -79,6 +79,17 @@ pub struct ServerSide {
     pub(crate) must_close: bool,
 }
 
+/// A parameter that a server has put into its own spelling, as PgBouncer's `varcache_set_canonical` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spelled<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What the client had asked for.
+    pub asked: Arc<[u8]>,
+    /// What the server made of it.
+    pub canonical: Arc<[u8]>,
+}
+
 impl ServerSide {
     /// A connection that has just logged in and reported these parameters.
     pub fn new<'a>(
@@ -153,12 +164,12 @@ impl ServerSide {
         }
     }
 
-    /// What the server has spelled otherwise than its client had asked for since the last call, as PgBouncer's
-    /// `varcache_set_canonical` tells it: name, the client's word, the server's.
-    pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<(&'a str, Arc<[u8]>, Option<Arc<[u8]>>)> {
+    /// What the server has spelled otherwise than its client had asked for since the last call.
+    pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<Spelled<'a>> {
         let spelled = std::mem::take(&mut self.spelled).into_iter();
         let told = spelled.filter_map(|(position, asked)| {
-            Some((tracked.names().nth(position)?, asked, self.vars.shared(position)))
+            let name = tracked.names().nth(position)?;
+            Some(Spelled { name, asked, canonical: self.vars.shared(position)? })
         });
         told.collect()
     }
