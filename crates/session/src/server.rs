@@ -79,15 +79,15 @@ pub struct ServerSide {
     pub(crate) must_close: bool,
 }
 
-/// A tracked parameter whose value the server spells in its own way.
+/// A parameter that a server has put into its own spelling, as PgBouncer's `varcache_set_canonical` tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spelled<'a> {
-    /// The parameter's name.
+    /// Its name.
     pub name: &'a str,
-    /// The client's word.
+    /// What the client had asked for.
     pub asked: Arc<[u8]>,
-    /// The server's.
-    pub canonical: Option<Arc<[u8]>>,
+    /// What the server made of it.
+    pub canonical: Arc<[u8]>,
 }
 
 impl ServerSide {
@@ -164,13 +164,12 @@ impl ServerSide {
         }
     }
 
-    /// What the server has spelled otherwise than its client had asked for since the last call, as PgBouncer's
-    /// `varcache_set_canonical` tells it.
+    /// What the server has spelled otherwise than its client had asked for since the last call.
     pub fn take_spelled<'a>(&mut self, tracked: &'a Tracked) -> Vec<Spelled<'a>> {
         let spelled = std::mem::take(&mut self.spelled).into_iter();
         let told = spelled.filter_map(|(position, asked)| {
-            let canonical = self.vars.shared(position);
-            Some(Spelled { name: tracked.names().nth(position)?, asked, canonical })
+            let name = tracked.names().nth(position)?;
+            Some(Spelled { name, asked, canonical: self.vars.shared(position)? })
         });
         told.collect()
     }

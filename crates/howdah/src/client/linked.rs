@@ -196,14 +196,12 @@ impl Client {
             &mut buffers.to_client,
         );
         let turn = turn.map_err(|fault| Leave::ServerLost(fault.to_string()))?;
-        for Spelled { name, asked, canonical: spelled } in
-            conn.side.take_spelled(&self.pooler.session.tracked)
-        {
+        for Spelled { name, asked, canonical } in conn.side.take_spelled(&self.pooler.session.tracked) {
             tracing::debug!(
                 "{} varcache_set_canonical: setting {name} to its canonical version {} -> {}",
                 self.info.log_name(),
                 String::from_utf8_lossy(&asked),
-                String::from_utf8_lossy(&spelled.unwrap_or_default())
+                String::from_utf8_lossy(&canonical)
             );
         }
         let bytes = if buffers.to_client.is_empty() { &input[turn.pass] } else { &buffers.to_client };
