@@ -37,6 +37,22 @@ impl End {
         }
     }
 
+    /// The reason in the log line of the server that it had in the middle of something: what is held against what both
+    /// do is the reason for both.
+    pub(crate) fn server_reason(&self) -> &str {
+        const OF_BOTH: [&str; 5] = [
+            "query timeout",
+            "idle transaction timeout",
+            "transaction timeout",
+            "transaction blocks not allowed in statement pooling mode",
+            "database removed",
+        ];
+        match self {
+            Self::Refused(reason) if OF_BOTH.contains(&reason.as_str()) => reason,
+            _ => "client disconnect while server was not ready",
+        }
+    }
+
     /// Whether the pooler ends it.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Relayed { .. })
