@@ -55,12 +55,19 @@ pub enum Access {
 }
 
 /// What becomes of the console's connection after an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsoleOutcome {
     /// It stays.
     Continue,
+    /// It stays; it was told this error.
+    Refused(String),
     /// It is closed when the answer has been sent.
-    Close,
+    Close {
+        /// The error in the answer.
+        refused: Option<String>,
+        /// The last thing that it is told, which is not in the answer.
+        reason: &'static str,
+    },
 }
 
 /// One console session.
@@ -136,7 +143,7 @@ impl Console {
                 error!("{}", failure.text);
                 write::error_response(out, &Report::new("ERROR", failure.sqlstate, &failure.text));
                 write::ready_for_query(out, TransactionStatus::Idle);
-                ConsoleOutcome::Continue
+                ConsoleOutcome::Refused(failure.text)
             }
         }
     }
@@ -150,8 +157,7 @@ impl Console {
         error!("{text}");
         write::error_response(out, &Report::error(&text));
         write::ready_for_query(out, TransactionStatus::Idle);
-        write::error_response(out, &Report::fatal("bad packet"));
-        ConsoleOutcome::Close
+        ConsoleOutcome::Close { refused: Some(text), reason: "bad packet" }
     }
 
     /// The session is waiting (PAUSE, SUSPEND) and its client sent a cancel request: as PgBouncer, RESUME, unless
@@ -307,10 +313,7 @@ fn complete(reply: Reply, out: &mut Vec<u8>) -> Result<ConsoleOutcome, WriteErro
             Ok(ConsoleOutcome::Continue)
         }
         Reply::Silence => Ok(ConsoleOutcome::Continue),
-        Reply::Killed => {
-            write::error_response(out, &Report::fatal("admin forced disconnect"));
-            Ok(ConsoleOutcome::Close)
-        }
+        Reply::Killed => Ok(ConsoleOutcome::Close { refused: None, reason: "admin forced disconnect" }),
     }
 }
 

@@ -387,11 +387,8 @@ fn other_messages_end_the_session() {
         (b'S', "unsupported packet type for admin console: 83"),
     ] {
         let mut out = Vec::new();
-        assert_eq!(Console::new(Access::Admin, 1).refuse(tag, &mut out), ConsoleOutcome::Close);
-        let answer = messages(&out);
-        assert_eq!(answer[..2], error("08P01", text));
-        assert!(
-            matches!(&answer[2], Message::Error(fields) if fields[0].1 == "FATAL" && fields[2].1 == "bad packet")
-        );
+        let close = ConsoleOutcome::Close { refused: Some(text.to_owned()), reason: "bad packet" };
+        assert_eq!(Console::new(Access::Admin, 1).refuse(tag, &mut out), close);
+        assert_eq!(messages(&out), error("08P01", text));
     }
 }
