@@ -32,18 +32,20 @@ fn ini(dir: &Path, port: u16, settings: &str) -> String {
 #[test]
 fn mistakes_are_told_as_getopt_tells_them() {
     for (arguments, first) in [
-        (&["--nonsense", "a.ini"][..], "howdah: unrecognized option '--nonsense'"),
-        (&["-x", "a.ini"], "howdah: invalid option -- 'x'"),
-        (&[], "howdah: no configuration file specified"),
-        (&["-q"], "howdah: no configuration file specified"),
-        (&["a.ini", "b.ini"], "howdah: no configuration file specified"),
-        (&["-u"], "howdah: option requires an argument -- 'u'"),
-        (&["--user"], "howdah: option '--user' requires an argument"),
-        (&["--verbose=1", "a.ini"], "howdah: option '--verbose' doesn't allow an argument"),
+        (&["--nonsense", "a.ini"][..], "PROG: unrecognized option '--nonsense'"),
+        (&["-x", "a.ini"], "PROG: invalid option -- 'x'"),
+        (&[], "PROG: no configuration file specified"),
+        (&["-q"], "PROG: no configuration file specified"),
+        (&["a.ini", "b.ini"], "PROG: no configuration file specified"),
+        (&["-u"], "PROG: option requires an argument -- 'u'"),
+        (&["--user"], "PROG: option '--user' requires an argument"),
+        (&["--verbose=1", "a.ini"], "PROG: option '--verbose' doesn't allow an argument"),
     ] {
         let output = howdah(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        let expected = format!("{first}\nTry \"howdah --help\" for more information.\n");
+        let program = howdah_program().display().to_string();
+        let expected =
+            format!("{first}\nTry \"PROG --help\" for more information.\n").replace("PROG", &program);
         assert_eq!(text(&output.stderr), expected, "{arguments:?}");
         assert!(output.stdout.is_empty());
     }
