@@ -15,6 +15,7 @@ mod hba;
 mod hostile;
 mod ldap;
 mod notices;
+mod operator;
 mod parameters;
 mod patroni;
 mod pooling;

@@ -184,8 +184,10 @@ async fn user_gives_root_up_with_its_groups() {
 async fn the_unix_socket_has_its_mode_group_and_length() {
     let pg = postgres().await;
     let databases = format!("postgres = {}", entry(&pg, ""));
-    let long = "d".repeat(50);
     let dir = tempfile::tempdir().unwrap();
+    // As long as an address of a socket may be (107 bytes), with a port of five digits.
+    let room = 107 - "//.s.PGSQL.65535".len() - dir.path().as_os_str().len();
+    let long = "d".repeat(room);
     let deep = dir.path().join(&long);
     std::fs::create_dir(&deep).unwrap();
     let settings = format!(
@@ -195,6 +197,8 @@ async fn the_unix_socket_has_its_mode_group_and_length() {
     );
     let binary = Binary::start(&databases, &settings).await;
     let socket = deep.join(format!(".s.PGSQL.{}", binary.port()));
+    // It comes a moment after the TCP port.
+    until("the Unix socket", || async { UnixStream::connect(&socket).is_ok() }).await;
     let metadata = std::fs::metadata(&socket).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
     let log = std::fs::read_to_string(binary.dir().join("log")).unwrap();
