@@ -197,8 +197,10 @@ async fn the_unix_socket_has_its_mode_group_and_length() {
     );
     let binary = Binary::start(&databases, &settings).await;
     let socket = deep.join(format!(".s.PGSQL.{}", binary.port()));
-    // It comes a moment after the TCP port.
-    until("the Unix socket", || async { UnixStream::connect(&socket).is_ok() }).await;
+    // It comes a moment after the TCP port, and its mode a moment after it.
+    let up =
+        || std::fs::read_to_string(binary.dir().join("log")).unwrap_or_default().contains(" process up: ");
+    until("the start", || async { up() }).await;
     let metadata = std::fs::metadata(&socket).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
     let log = std::fs::read_to_string(binary.dir().join("log")).unwrap();

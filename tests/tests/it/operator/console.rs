@@ -115,6 +115,8 @@ async fn the_admin_login_on_the_unix_socket() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(socket).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o777);
     }
+    // `any` asks for a forced user.
+    let databases = format!("postgres = {}", entry(&pg, "user=postgres"));
     let binary =
         Binary::start(&databases, "logfile = @DIR@/log\nauth_type = any\nadmin_users = somebody").await;
     let mut raw = Raw::connect(([127, 0, 0, 1], binary.port()).into()).await;
