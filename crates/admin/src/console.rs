@@ -55,13 +55,19 @@ pub enum Access {
 }
 
 /// What becomes of the console's connection after an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsoleOutcome {
     /// It stays.
     Continue,
-    /// It is closed when the answer has been sent, and told this reason as a FATAL error: by the caller, who writes it
-    /// into the log first.
-    Close(&'static str),
+    /// It stays; it was told this error.
+    Refused(String),
+    /// It is closed when the answer has been sent.
+    Close {
+        /// The error in the answer.
+        refused: Option<String>,
+        /// The last thing that it is told, which is not in the answer.
+        reason: &'static str,
+    },
 }
 
 /// What a session is told that was killed.
@@ -143,7 +149,7 @@ impl Console {
                 error!("{}", failure.text);
                 write::error_response(out, &Report::new("ERROR", failure.sqlstate, &failure.text));
                 write::ready_for_query(out, TransactionStatus::Idle);
-                ConsoleOutcome::Continue
+                ConsoleOutcome::Refused(failure.text)
             }
         }
     }
@@ -157,7 +163,7 @@ impl Console {
         error!("{text}");
         write::error_response(out, &Report::error(&text));
         write::ready_for_query(out, TransactionStatus::Idle);
-        ConsoleOutcome::Close(BAD_PACKET)
+        ConsoleOutcome::Close { refused: Some(text), reason: BAD_PACKET }
     }
 
     /// The session is waiting (PAUSE, SUSPEND) and its client sent a cancel request: as PgBouncer, RESUME, unless
@@ -313,7 +319,7 @@ fn complete(reply: Reply, out: &mut Vec<u8>) -> Result<ConsoleOutcome, WriteErro
             Ok(ConsoleOutcome::Continue)
         }
         Reply::Silence => Ok(ConsoleOutcome::Continue),
-        Reply::Killed => Ok(ConsoleOutcome::Close(KILLED)),
+        Reply::Killed => Ok(ConsoleOutcome::Close { refused: None, reason: KILLED }),
     }
 }
 

@@ -154,9 +154,10 @@ fn names_a_command() -> bool {
 }
 
 fn help() -> String {
-    let program = program();
+    let called = program();
+    let program = called.rsplit('/').next().unwrap_or(&called);
     let mut text = format!("{program} is a connection pooler for PostgreSQL.\n\n");
-    text.push_str(&HELP.replace("{program}", &program));
+    text.push_str(&HELP.replace("{program}", program));
     for command in Args::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         text.push_str(&format!("  {:<20} {about}\n", command.get_name()));
@@ -207,11 +208,10 @@ pub(crate) fn missing_file() -> ExitCode {
     ExitCode::from(1)
 }
 
-/// The name that the program was called by, without its directory.
+/// The name that the program was called by, as getopt shows it.
 fn program() -> String {
-    let path = std::env::args_os().next().map(PathBuf::from);
-    let name = path.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::to_string_lossy);
-    name.map_or_else(|| "howdah".to_owned(), std::borrow::Cow::into_owned)
+    let name = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "howdah".to_owned())
 }
 
 /// Two lines, as PgBouncer says it.

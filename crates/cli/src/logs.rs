@@ -161,10 +161,18 @@ pub(crate) struct Logs {
     verbose: u8,
 }
 
-/// A line before there is a log, in its form.
-pub(crate) fn early(quiet: bool, level: &str, text: &str) {
+/// A line before there is a log, in its form: to standard error, and to the log file if that is known.
+pub(crate) fn early((quiet, file): (bool, Option<&Path>), level: &str, text: &str) {
+    let line = format!("{} {level} {text}\n", prefix());
+    // One that root made, the user who is to run it could not write to.
+    let create = !rustix::process::geteuid().is_root();
+    let opened = file.and_then(|file| OpenOptions::new().create(create).append(true).open(file).ok());
+    if let Some(mut file) = opened {
+        // What cannot be written is lost: there is nowhere to say so.
+        let _ = file.write_all(line.as_bytes());
+    }
     if !quiet {
-        crate::args::warn(&format!("{} {level} {text}\n", prefix()));
+        crate::args::warn(&line);
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use howdah::{Handle, Howdah, Takeover};
-use howdah_config::{Config, Settings};
+use howdah_config::{Config, Diagnostic, Settings};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Flags;
@@ -33,10 +33,11 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
     let mut loaded = match howdah_config::load(file) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            for mistake in &mistakes {
-                logs::early(flags.quiet, "ERROR", &mistake.to_string());
+            let logfile = howdah_config::logfile(file);
+            for line in mistakes.iter().flat_map(Diagnostic::log_lines) {
+                logs::early((flags.quiet, logfile.as_deref()), "ERROR", &line);
             }
-            return refuse(flags, "cannot load config file");
+            return refuse(flags, logfile.as_deref(), "cannot load config file");
         }
     };
     if let Some(user) = &flags.user {
@@ -44,7 +45,7 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
     }
     let settings = loaded.config.settings.clone();
     if flags.daemon && settings.pidfile.is_none() {
-        return refuse(flags, "daemon needs pidfile configured");
+        return refuse(flags, settings.logfile.as_deref(), "daemon needs pidfile configured");
     }
     if flags.daemon && !flags.daemon_child {
         return daemon::start();
@@ -52,11 +53,11 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
     if let Some(user) = &settings.user
         && let Err(error) = identity::assume(user)
     {
-        return refuse(flags, &error);
+        return refuse(flags, settings.logfile.as_deref(), &error);
     }
     let logs = match Logs::start(&settings, flags.quiet, flags.verbose) {
         Ok(logs) => Arc::new(logs),
-        Err(error) => return refuse(flags, &format!("cannot open the log: {error}")),
+        Err(error) => return refuse(flags, None, &format!("cannot open the log: {error}")),
     };
     for note in &loaded.notes {
         tracing::warn!("{note}");
@@ -74,8 +75,8 @@ pub(crate) fn run(flags: &Flags, file: &Path) -> ExitCode {
 }
 
 /// Says why there is no start, before there is a log.
-fn refuse(flags: &Flags, why: &str) -> ExitCode {
-    logs::early(flags.quiet, "FATAL", why);
+fn refuse(flags: &Flags, logfile: Option<&Path>, why: &str) -> ExitCode {
+    logs::early((flags.quiet, logfile), "FATAL", why);
     ExitCode::from(1)
 }
 

@@ -41,6 +41,13 @@ pub struct Diagnostic {
     pub pgbouncer: Option<String>,
 }
 
+impl Diagnostic {
+    /// What the log says of it: PgBouncer's line, which scripts look for, where there is one, and ours with the place.
+    pub fn log_lines(&self) -> impl Iterator<Item = String> {
+        self.pgbouncer.clone().into_iter().chain(std::iter::once(self.to_string()))
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;

@@ -42,7 +42,7 @@ pub use keyword::{
     ReadsWithoutReplica, SslMode, SyslogFacility, Target, UnsafeCommits,
 };
 pub use list::List;
-pub use load::{Format, Loaded, Report, check, load, parse};
+pub use load::{Format, Loaded, Report, check, load, logfile, parse};
 pub use secret::Secret;
 pub use settings::Settings;
 pub use show::{ConfigRow, SetError, SetOutcome, SettingInfo};

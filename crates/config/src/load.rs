@@ -75,6 +75,20 @@ pub fn parse(path: impl AsRef<Path>, bytes: &[u8], format: Format) -> Result<Loa
     if failed { Err(notes) } else { Ok(Loaded { config, notes }) }
 }
 
+/// The log file that a configuration file names, whatever else is wrong with it: what is wrong is to be told there.
+#[must_use]
+pub fn logfile(path: impl AsRef<Path>) -> Option<PathBuf> {
+    let path = path.as_ref();
+    let bytes = ini::read_bytes(path).ok()?;
+    let mut findings = Findings::default();
+    let written = match Format::of(path) {
+        Format::Ini => ini::read_text(path, &bytes, &mut findings),
+        Format::Toml => toml_file::read_text(path, &bytes, &mut findings),
+    };
+    let named = written.settings.iter().rfind(|pair| pair.key.text == "logfile")?;
+    Some(&named.value.text).filter(|text| !text.is_empty()).map(PathBuf::from)
+}
+
 /// The findings of the main file by line, then those of the other files.
 fn in_order(mut list: Vec<Diagnostic>, main: &Path) -> Vec<Diagnostic> {
     list.sort_by(|a, b| {

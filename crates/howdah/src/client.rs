@@ -33,6 +33,7 @@ use crate::client::stream::ClientStream;
 use crate::entry::Entry;
 use crate::pooler::Pooler;
 
+pub(crate) use buffers::READ_SIZE as BUFFER_SIZE;
 pub(crate) use login::accept;
 
 /// A client that is logged in.

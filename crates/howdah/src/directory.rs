@@ -56,7 +56,13 @@ impl Pooler {
             };
             match definition {
                 Some(definition) => self.redefine(&config, &entry, definition),
-                None => self.remove_entry(&entry),
+                None => {
+                    let name = &entry.name;
+                    tracing::warn!(
+                        "dropping database '{name}' as it does not exist anymore or inactive auto-database"
+                    );
+                    self.remove_entry(&entry);
+                }
             }
         }
         for (name, definition) in &config.databases {

@@ -100,6 +100,12 @@ impl Handle {
         self.pooler.stage() > Stage::Running
     }
 
+    /// Whether PAUSE of everything is in force.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.pooler.paused.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// Whether SUSPEND is in force.
     #[must_use]
     pub fn is_suspended(&self) -> bool {

@@ -337,6 +337,13 @@ impl Leased {
         }
     }
 
+    /// Back to the pool by somebody who only waited for it to be there.
+    pub(crate) fn give_back_unused(mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.pooler.account(|account, now| account.give_back(now, self.server, conn, Return::Unused));
+        }
+    }
+
     /// It is being reset or checked: counted as tested.
     pub(crate) fn begin_test(&self) {
         self.pooler.account(|account, _| account.begin_test(self.server));

@@ -101,7 +101,13 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         };
         let reason = match how {
             Return::Discard(reason) => Some(reason),
-            Return::Reusable => self.must_close(pool, server).or_else(|| self.too_old(now, pool, server)),
+            Return::Unused => self.must_close(pool, server),
+            Return::Reusable => {
+                if let Some(record) = self.servers.get_mut(server.0) {
+                    record.served = true;
+                }
+                self.must_close(pool, server).or_else(|| self.too_old(now, pool, server))
+            }
         };
         self.settle(now, (pool, server), conn, reason);
         self.relieve(now);
@@ -199,9 +205,9 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
 
     /// The age rule, and the record of when it last closed a server.
     fn too_old(&mut self, now: Time, pool: PoolId, server: ServerId) -> Option<CloseReason> {
-        let born = self.servers.get(server.0)?.born;
+        let (born, served) = self.servers.get(server.0).map(|server| (server.born, server.served))?;
         let record = self.pools.get_mut(pool.0)?;
-        if !record.lifetime_over(now, born) {
+        if !record.lifetime_over(now, born, served) {
             return None;
         }
         record.last_lifetime_close = Some(now);

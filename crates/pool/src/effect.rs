@@ -64,6 +64,8 @@ pub enum Abandoned<W> {
 pub enum Return {
     /// Clean, in sync and outside a transaction: the next one may have it.
     Reusable,
+    /// The same, and nothing was asked of it: its one use (`server_lifetime` zero) is still to come.
+    Unused,
     /// To be closed, with the reason for the log.
     Discard(CloseReason),
 }

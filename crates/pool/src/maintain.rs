@@ -60,7 +60,7 @@ impl<K: Clone + Eq + Hash, C, W, E: Clone> Pools<K, C, W, E> {
         if timeout > Duration::ZERO && now.since(server.since) > timeout && above_minimum {
             return Some(CloseReason::IdleTimeout);
         }
-        if record.lifetime_over(now, server.born) {
+        if record.lifetime_over(now, server.born, server.served) {
             record.last_lifetime_close = Some(now);
             return Some(CloseReason::LifetimeOver);
         }

@@ -16,12 +16,15 @@ pub(crate) struct Server<C> {
     pub(crate) born: Time,
     /// The pool's epoch at that moment; the server is stale when the pool's has moved on.
     pub(crate) epoch: u64,
+    /// It has come back from somebody who used it.
+    pub(crate) served: bool,
     links: Links,
 }
 
 impl<C> Server<C> {
     pub(crate) fn login(pool: PoolId, now: Time, epoch: u64) -> Self {
-        Server { pool, state: State::Login, since: now, born: now, epoch, links: Links::default() }
+        let (state, served) = (State::Login, false);
+        Server { pool, state, since: now, born: now, epoch, served, links: Links::default() }
     }
 }
 
@@ -227,9 +230,10 @@ impl<K, E> Pool<K, E> {
         self.failing.as_ref().filter(|_| self.total == 0 && self.in_login_retry(now))
     }
 
-    /// A server of this age is to be closed, if its turn has come.
-    pub(crate) fn lifetime_over(&self, now: Time, born: Time) -> bool {
-        now.since(born) >= self.settings.server_lifetime
+    /// A server of this age is to be closed, if its turn has come. With a lifetime of zero that is when it has been used.
+    pub(crate) fn lifetime_over(&self, now: Time, born: Time, served: bool) -> bool {
+        (served || !self.settings.server_lifetime.is_zero())
+            && now.since(born) >= self.settings.server_lifetime
             && self.last_lifetime_close.is_none_or(|last| now.since(last) >= self.settings.lifetime_gap())
     }
 }

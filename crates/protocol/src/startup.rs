@@ -140,6 +140,22 @@ pub enum StartupError {
 }
 
 impl StartupError {
+    /// What the client is told. Of a header that makes no sense PgBouncer shows the bytes, in hexadecimal; `input`
+    /// begins with it.
+    #[must_use]
+    pub fn sentence(&self, input: &[u8]) -> String {
+        match self {
+            Self::TooShort { .. } | Self::UnsupportedProtocol { .. } | Self::BadRequest { .. } => {
+                let header = &input[..input.len().min(8)];
+                let hex: String = header.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("bad packet header: '{hex}'")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl StartupError {
     /// `protocol_violation`, for the ErrorResponse that says so.
     pub const fn sqlstate(&self) -> &'static str {
         crate::PROTOCOL_VIOLATION

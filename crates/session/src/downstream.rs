@@ -117,7 +117,8 @@ impl Turn<'_, '_> {
         let limits = Limits { max_frame: WIRE_MAX };
         self.rest_of_frame();
         self.own_replies();
-        while self.server.stream_left == 0 {
+        // What follows a refused transaction is for nobody: client and server end.
+        while self.server.stream_left == 0 && self.signal != Signal::TransactionRefused {
             let rest = &self.run.input[self.at..];
             let Some(header) = frame::header(Direction::FromServer, &limits, rest)? else { break };
             let whole = rest.len() >= header.len;
@@ -328,7 +329,8 @@ impl Turn<'_, '_> {
         self.session.tally.unprotected += u32::from(unprotected);
         self.session.settle_changes(server, (group, failed), status);
         self.answered(status);
-        Ok(false)
+        // The client must not take its BEGIN for done: the error is what it reads next.
+        Ok(self.signal == Signal::TransactionRefused)
     }
 
     /// A COPY failed before the server read the Sync that was sent behind it; that was answered now.

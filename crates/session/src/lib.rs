@@ -59,6 +59,7 @@ pub use howdah_protocol::read::TransactionStatus;
 pub use local::Lost;
 pub use plan::Plan;
 pub use prepared::{Registry, Statement};
+pub use request::REQUEST_SIZE;
 pub use route::{Chosen, Moment, NoNode, ReadPolicy, RouteMode, Routing, WithoutReplica, choose, context};
 pub use server::{ServerSide, Spelled};
 pub use session::{Acknowledgements, Look, Outputs, PoolMode, Session, SessionOptions, Shared, Tally};

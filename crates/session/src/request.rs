@@ -76,6 +76,9 @@ pub(crate) enum Aside {
     },
 }
 
+/// What one request that is not answered takes (bytes).
+pub const REQUEST_SIZE: usize = size_of::<Request>();
+
 /// A message whose answer is outstanding.
 #[derive(Debug)]
 pub(crate) enum Request {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use howdah_testkit::{Options, Postgres};
 use tokio::process::Command;
 
-use crate::support::{Binary, entry};
+use crate::support::{Binary, Raw, entry, error_of};
 
 /// A driver's program ends within this time or fails (time).
 const LIMIT: Duration = Duration::from_secs(60);
@@ -242,3 +242,223 @@ async def main():
 asyncio.run(main())
 print("done")
 "#;
+
+/// A pooler whose console `postgres` may use over TCP.
+async fn with_console(pg: &Postgres) -> Binary {
+    let settings =
+        "logfile = @DIR@/log\nadmin_users = postgres\nignore_startup_parameters = extra_float_digits";
+    Binary::start(&format!("postgres = {}", entry(pg, "")), settings).await
+}
+
+/// What psycopg and asyncpg do and find on the console.
+const ON_THE_CONSOLE: &str = r#"
+import asyncio, decimal, os
+import asyncpg, psycopg
+where = dict(host="127.0.0.1", port=os.environ["PORT"], user="postgres")
+with psycopg.connect(dbname="postgres", autocommit=True, **where) as c:
+    c.execute("SELECT 1")
+def console():
+    return psycopg.connect(dbname="pgbouncer", autocommit=True, cursor_factory=psycopg.ClientCursor, **where)
+with console() as c:
+    def rows(sql):
+        cursor = c.cursor(row_factory=psycopg.rows.dict_row)
+        return cursor.execute(sql).fetchall()
+    assert rows("SHOW VERSION") == [{"version": "PgBouncer 1.25.2"}]
+    # int4 becomes int, numeric Decimal, text str, NULL None.
+    pool = next(r for r in rows("SHOW POOLS") if r["database"] == "postgres")
+    assert pool["cl_active"] == 0 and pool["sv_idle"] == 1 and pool["pool_mode"] == "transaction", pool
+    assert pool["load_balance_hosts"] is None
+    database = next(r for r in rows("SHOW DATABASES") if r["name"] == "postgres")
+    assert database["force_user"] is None and database["pool_mode"] is None and database["paused"] == 0, database
+    user = next(r for r in rows("SHOW USERS") if r["name"] == "alice")
+    assert user["pool_size"] == "" and user["max_user_connections"] == 0 and user["pool_mode"] is None, user
+    stats = next(r for r in rows("SHOW STATS") if r["database"] == "postgres")
+    assert stats["total_query_count"] == 1 and type(stats["total_query_count"]) is decimal.Decimal, stats
+    client = rows("SHOW CLIENTS")[0]
+    assert type(client["id"]) is int and client["link"] == "" and client["state"] == "idle", client
+    assert next(r for r in rows("SHOW LISTS") if r["list"] == "databases")["items"] == 2
+    assert rows("SHOW STATE") == [
+        {"key": "active", "value": "yes"}, {"key": "paused", "value": "no"}, {"key": "suspended", "value": "no"}]
+    assert [m for m in rows("SHOW MEM") if m["name"] == "db_cache"][0]["used"] == 2
+    assert c.execute("SET default_pool_size = 7").statusmessage == "SET default_pool_size=7"
+    assert c.execute("RELOAD").statusmessage == "RELOAD"
+    try:
+        c.execute("nonsense")
+        raise SystemExit("it is no command")
+    except psycopg.errors.ProtocolViolation as e:
+        assert e.diag.severity == "ERROR" and e.diag.message_primary == "invalid command 'nonsense', use SHOW HELP;"
+    status = c.info.parameter_status
+    assert status("server_version") == "1.25.2/bouncer" and status("is_superuser") == "on"
+    assert status("DateStyle") == "ISO" and status("TimeZone") == "GMT" and status("server_encoding") == "UTF8"
+# The extended protocol, which psycopg uses for parameters.
+with psycopg.connect(dbname="pgbouncer", autocommit=True, **where) as c:
+    try:
+        c.execute("SHOW %s", ["VERSION"])
+        raise SystemExit("the console has no extended protocol")
+    except psycopg.errors.ProtocolViolation as e:
+        assert e.diag.message_primary == "extended query protocol not supported by admin console"
+async def simple():
+    c = await asyncpg.connect(database="pgbouncer", **where)
+    assert await c.execute("SHOW VERSION") == "SHOW"
+    assert await c.execute("RELOAD") == "RELOAD"
+    try:
+        await c.fetch("SHOW POOLS")
+        raise SystemExit("the console has no extended protocol")
+    except asyncpg.exceptions.ProtocolViolationError as e:
+        assert str(e) == "extended query protocol not supported by admin console"
+    c.terminate()
+asyncio.run(simple())
+print("done")
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psycopg_and_asyncpg_on_the_console() {
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let binary = with_console(&pg).await;
+    python_program(&binary, ON_THE_CONSOLE).await;
+}
+
+/// The driver's jar: what Debian installs, or the same package unpacked under `target`.
+async fn pgjdbc() -> PathBuf {
+    let installed = PathBuf::from("/usr/share/java/postgresql.jar");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/pgjdbc");
+    let unpacked = target.join("usr/share/java/postgresql.jar");
+    if installed.is_file() || unpacked.is_file() {
+        return if installed.is_file() { installed } else { unpacked };
+    }
+    std::fs::create_dir_all(&target).unwrap();
+    let script = "apt-get download -q libpostgresql-jdbc-java && dpkg -x libpostgresql-jdbc-java_*.deb .";
+    let got = run(Command::new("sh").args(["-c", script]).current_dir(&target), INSTALL_LIMIT).await;
+    assert!(
+        unpacked.is_file(),
+        "no libpostgresql-jdbc-java to be had: {}",
+        String::from_utf8_lossy(&got.stderr)
+    );
+    unpacked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgjdbc_on_the_console() {
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let binary = with_console(&pg).await;
+    let source = r#"
+import java.sql.*;
+public class Console {
+    public static void main(String[] a) throws Exception {
+        String url = "jdbc:postgresql://127.0.0.1:" + a[0] + "/pgbouncer?user=postgres&preferQueryMode=simple";
+        try (Connection c = DriverManager.getConnection(url); Statement s = c.createStatement()) {
+            for (String show : new String[] {"VERSION", "POOLS", "STATS", "DATABASES", "CLIENTS"}) {
+                try (ResultSet r = s.executeQuery("SHOW " + show)) {
+                    r.next();
+                    ResultSetMetaData m = r.getMetaData();
+                    int n = m.getColumnCount();
+                    System.out.println(show + " " + n + " " + m.getColumnTypeName(n) + " " + r.getString(1));
+                }
+            }
+            s.execute("RELOAD");
+            try { s.executeQuery("nonsense"); } catch (SQLException e) { System.out.println(e.getSQLState()); }
+        }
+    }
+}
+"#;
+    let file = binary.dir().join("Console.java");
+    std::fs::write(&file, source).unwrap();
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(pgjdbc().await).arg(&file).arg(binary.port().to_string());
+    let expected = "VERSION 1 text PgBouncer 1.25.2\nPOOLS 17 text pgbouncer\nSTATS 25 numeric pgbouncer\n\
+                    DATABASES 17 int4 pgbouncer\nCLIENTS 21 int4 C\n08P01\n";
+    assert_eq!(printed(&mut java).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_on_the_console_is_refused_what_it_asks_of_a_catalog() {
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let binary = with_console(&pg).await;
+    let mut console = client(&pg, "psql", &binary);
+    console.env("PGDATABASE", "pgbouncer").arg("-X").arg("-A").arg("-t");
+    for command in ["\\l", "\\d", "\\dt pg_class", "\\du", "\\df", "SHOW STATE"] {
+        console.args(["-c", command]);
+    }
+    let output = run(&mut console, LIMIT).await;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(err.matches("ERROR:  invalid command 'SELECT ").count(), 5, "{err}");
+    assert_eq!(err.matches("use SHOW HELP;").count(), 5, "{err}");
+    assert_eq!(out, "active|yes\npaused|no\nsuspended|no\n", "the session goes on");
+}
+
+/// Names and type OIDs of a RowDescription.
+fn columns(body: &[u8]) -> Vec<(String, u32)> {
+    let mut columns = Vec::new();
+    let mut rest = &body[2..];
+    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+        let name = String::from_utf8(rest[..end].to_vec()).unwrap();
+        let fields = &rest[end + 1..];
+        columns.push((name, u32::from_be_bytes(fields[6..10].try_into().unwrap())));
+        rest = &fields[18..];
+    }
+    columns
+}
+
+/// The cells of a DataRow.
+fn cells(body: &[u8]) -> Vec<Option<String>> {
+    let mut cells = Vec::new();
+    let mut rest = &body[2..];
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+        cells.push(length.map(|length| String::from_utf8(after[..length].to_vec()).unwrap()));
+        rest = &after[length.unwrap_or(0)..];
+    }
+    cells
+}
+
+/// What the usual Prometheus exporter does at each scrape, with lib/pq's startup packet: every column that is a metric
+/// has a number.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_scrapes_the_console() {
+    const NUMBERS: [u32; 3] = [23, 20, 1700];
+    let pg = Postgres::single(Options::default()).await.unwrap();
+    let binary = with_console(&pg).await;
+    crate::support::connect(&binary.conninfo("postgres", "postgres")).await.unwrap();
+    let mut raw = Raw::connect(([127, 0, 0, 1], binary.port()).into()).await;
+    let lib_pq = [
+        ("extra_float_digits", "2"),
+        ("client_encoding", "UTF8"),
+        ("datestyle", "ISO, MDY"),
+        ("user", "postgres"),
+        ("database", "pgbouncer"),
+    ];
+    raw.startup(&lib_pq).await;
+    raw.until_ready().await;
+    for (command, labels) in [
+        ("SHOW STATS;", &["database"][..]),
+        ("SHOW STATS_TOTALS;", &["database"]),
+        ("SHOW STATS_AVERAGES;", &["database"]),
+        ("SHOW POOLS;", &["database", "user", "pool_mode", "load_balance_hosts"]),
+        ("SHOW DATABASES;", &["name", "host", "database", "force_user", "pool_mode", "load_balance_hosts"]),
+        ("SHOW LISTS;", &["list"]),
+        ("SHOW CONFIG;", &["key", "value", "default", "changeable"]),
+        ("SHOW VERSION;", &["version"]),
+    ] {
+        let frames = raw.query(command).await;
+        assert_eq!(
+            crate::support::tags(&frames).trim_start_matches('T').trim_start_matches('D'),
+            "CZ",
+            "{command}"
+        );
+        assert_eq!(frames[frames.len() - 2].1, b"SHOW\0", "{command}");
+        let columns = columns(&frames[0].1);
+        for row in frames.iter().filter(|(tag, _)| *tag == b'D').map(|(_, body)| cells(body)) {
+            for ((name, oid), cell) in columns.iter().zip(&row) {
+                if labels.contains(&name.as_str()) {
+                    assert_eq!(*oid, 25, "{command} {name}");
+                    continue;
+                }
+                assert!(NUMBERS.contains(oid), "{command} {name} is of type {oid}");
+                let number = cell.as_deref().map(str::parse::<f64>);
+                assert!(matches!(number, Some(Ok(number)) if number >= 0.0), "{command} {name}: {cell:?}");
+            }
+        }
+    }
+    raw.send_query("SHOW NOTHING;").await;
+    assert_eq!(error_of(&raw.until_ready().await[0]).0, "08P01");
+}

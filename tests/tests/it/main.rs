@@ -19,6 +19,7 @@ mod ldap;
 mod limits;
 mod loads;
 mod notices;
+mod operator;
 mod parameters;
 mod patroni;
 mod peers;

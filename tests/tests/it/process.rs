@@ -32,18 +32,20 @@ fn ini(dir: &Path, port: u16, settings: &str) -> String {
 #[test]
 fn mistakes_are_told_as_getopt_tells_them() {
     for (arguments, first) in [
-        (&["--nonsense", "a.ini"][..], "howdah: unrecognized option '--nonsense'"),
-        (&["-x", "a.ini"], "howdah: invalid option -- 'x'"),
-        (&[], "howdah: no configuration file specified"),
-        (&["-q"], "howdah: no configuration file specified"),
-        (&["a.ini", "b.ini"], "howdah: no configuration file specified"),
-        (&["-u"], "howdah: option requires an argument -- 'u'"),
-        (&["--user"], "howdah: option '--user' requires an argument"),
-        (&["--verbose=1", "a.ini"], "howdah: option '--verbose' doesn't allow an argument"),
+        (&["--nonsense", "a.ini"][..], "PROG: unrecognized option '--nonsense'"),
+        (&["-x", "a.ini"], "PROG: invalid option -- 'x'"),
+        (&[], "PROG: no configuration file specified"),
+        (&["-q"], "PROG: no configuration file specified"),
+        (&["a.ini", "b.ini"], "PROG: no configuration file specified"),
+        (&["-u"], "PROG: option requires an argument -- 'u'"),
+        (&["--user"], "PROG: option '--user' requires an argument"),
+        (&["--verbose=1", "a.ini"], "PROG: option '--verbose' doesn't allow an argument"),
     ] {
         let output = howdah(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        let expected = format!("{first}\nTry \"howdah --help\" for more information.\n");
+        let program = howdah_program().display().to_string();
+        let expected =
+            format!("{first}\nTry \"PROG --help\" for more information.\n").replace("PROG", &program);
         assert_eq!(text(&output.stderr), expected, "{arguments:?}");
         assert!(output.stdout.is_empty());
     }
@@ -182,8 +184,10 @@ async fn user_gives_root_up_with_its_groups() {
 async fn the_unix_socket_has_its_mode_group_and_length() {
     let pg = postgres().await;
     let databases = format!("postgres = {}", entry(&pg, ""));
-    let long = "d".repeat(50);
     let dir = tempfile::tempdir().unwrap();
+    // As long as an address of a socket may be (107 bytes), with a port of five digits.
+    let room = 107 - "//.s.PGSQL.65535".len() - dir.path().as_os_str().len();
+    let long = "d".repeat(room);
     let deep = dir.path().join(&long);
     std::fs::create_dir(&deep).unwrap();
     let settings = format!(
@@ -193,6 +197,10 @@ async fn the_unix_socket_has_its_mode_group_and_length() {
     );
     let binary = Binary::start(&databases, &settings).await;
     let socket = deep.join(format!(".s.PGSQL.{}", binary.port()));
+    // It comes a moment after the TCP port, and its mode a moment after it.
+    let up =
+        || std::fs::read_to_string(binary.dir().join("log")).unwrap_or_default().contains(" process up: ");
+    until("the start", || async { up() }).await;
     let metadata = std::fs::metadata(&socket).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
     let log = std::fs::read_to_string(binary.dir().join("log")).unwrap();

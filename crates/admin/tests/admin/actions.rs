@@ -58,7 +58,7 @@ async fn actions_need_an_admin() {
         let fake = Fake::default();
         let (answer, outcome) = ask(&fake, Access::Stats, query).await;
         assert_eq!(answer, error("08P01", "admin access needed"), "{query}");
-        assert_eq!(outcome, ConsoleOutcome::Continue);
+        assert_eq!(outcome, ConsoleOutcome::Refused("admin access needed".to_owned()));
         assert!(fake.calls().is_empty(), "{query}");
     }
 }
@@ -134,9 +134,8 @@ async fn the_console_refuses_by_itself() {
 async fn a_console_may_kill_itself() {
     let fake = Fake::default();
     let (answer, outcome) = ask(&fake, Access::Admin, "KILL_CLIENT 1").await;
-    assert_eq!(outcome, ConsoleOutcome::Close("admin forced disconnect"));
-    // The reason is said by whoever has the connection, behind the log.
-    assert!(answer.is_empty());
+    let close = ConsoleOutcome::Close { refused: None, reason: "admin forced disconnect" };
+    assert_eq!((answer, outcome), (Vec::new(), close));
     assert!(fake.calls().is_empty());
 }
 

@@ -387,7 +387,8 @@ fn other_messages_end_the_session() {
         (b'S', "unsupported packet type for admin console: 83"),
     ] {
         let mut out = Vec::new();
-        assert_eq!(Console::new(Access::Admin, 1).refuse(tag, &mut out), ConsoleOutcome::Close("bad packet"));
+        let close = ConsoleOutcome::Close { refused: Some(text.to_owned()), reason: "bad packet" };
+        assert_eq!(Console::new(Access::Admin, 1).refuse(tag, &mut out), close);
         assert_eq!(messages(&out), error("08P01", text));
     }
 }

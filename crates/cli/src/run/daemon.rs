@@ -28,7 +28,7 @@ pub(crate) fn start() -> ExitCode {
     let mut child = match child {
         Ok(child) => child,
         Err(error) => {
-            logs::early(false, "FATAL", &format!("cannot start in the background: {error}"));
+            logs::early((false, None), "FATAL", &format!("cannot start in the background: {error}"));
             return ExitCode::from(1);
         }
     };

@@ -85,6 +85,10 @@ fn reload(handle: &Handle) {
 }
 
 fn pause(handle: &Handle) {
+    if handle.is_paused() || handle.is_suspended() {
+        tracing::info!("got SIGUSR1, but already paused/suspended");
+        return;
+    }
     tracing::info!("got SIGUSR1, pausing all activity");
     let handle = handle.clone();
     tokio::spawn(async move {
@@ -99,7 +103,14 @@ fn resume(handle: &Handle) {
         tracing::info!("got SIGUSR2 while shutting down, ignoring");
         return;
     }
-    tracing::info!("got SIGUSR2, continuing from PAUSE");
+    if !handle.is_paused() && !handle.is_suspended() {
+        tracing::info!("got SIGUSR2, but not paused/suspended");
+        return;
+    }
+    tracing::info!(
+        "got SIGUSR2, continuing from {}",
+        if handle.is_suspended() { "SUSPEND" } else { "PAUSE" }
+    );
     if let Err(error) = handle.resume() {
         tracing::error!("{error}");
     }

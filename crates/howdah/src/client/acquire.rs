@@ -402,7 +402,7 @@ impl Client {
         };
         match self.acquire(plan, Begun::Nowhere).await? {
             Some(link) => {
-                link.lease.give_back();
+                link.lease.give_back_unused();
                 Ok(())
             }
             None => Err(End::refused("no server of the cluster can be reached")),

@@ -48,13 +48,19 @@ impl End {
         }
     }
 
-    /// Why its server is closed with it. With PgBouncer it is the server that these end, and its client after it.
-    pub(crate) fn of_server(&self) -> Option<&str> {
-        let Self::Refused(reason) = self else { return None };
-        let by_time =
-            [QUERY_TIMEOUT, IDLE_TRANSACTION_TIMEOUT, TRANSACTION_TIMEOUT].contains(&reason.as_str());
-        let by_mode = *reason == Fatal::TransactionInStatementMode.message();
-        (by_time || by_mode).then_some(reason)
+    /// The reason in the log line of the server that it had in the middle of something: what is held against what both
+    /// do is the reason for both. With PgBouncer it is the server that these end, and its client after it.
+    pub(crate) fn server_reason(&self) -> &str {
+        let of_both = [QUERY_TIMEOUT, IDLE_TRANSACTION_TIMEOUT, TRANSACTION_TIMEOUT, "database removed"];
+        match self {
+            Self::Refused(reason)
+                if of_both.contains(&reason.as_str())
+                    || *reason == Fatal::TransactionInStatementMode.message() =>
+            {
+                reason
+            }
+            _ => "client disconnect while server was not ready",
+        }
     }
 
     /// Whether the pooler ends it.

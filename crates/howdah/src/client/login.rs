@@ -225,7 +225,8 @@ impl Newcomer {
             if self.begins_with_tls() {
                 self.direct_tls().await?;
             }
-            match startup::read(&self.input, STARTUP_MAX).map_err(|error| End::refused(error.to_string()))? {
+            let read = startup::read(&self.input, STARTUP_MAX);
+            match read.map_err(|error| End::refused(error.sentence(&self.input)))? {
                 None => self.fill().await?,
                 Some((packet, length)) => {
                     let early = self.input.len() > length;

@@ -187,10 +187,7 @@ impl Client {
                     self.entry.counters.transactions.add(1);
                     self.entry.counters.transaction_time.add(now.0.saturating_sub(self.began.0));
                 }
-                match end.of_server() {
-                    Some(reason) => link.lease.discard(reason, false),
-                    None => self.release(link),
-                }
+                self.release_after(link, end.server_reason());
                 Err(end)
             }
         };
@@ -227,8 +224,13 @@ impl Client {
         }
     }
 
-    /// A server that nobody is waiting for an answer of goes back to its pool, after a reset if it needs one.
-    fn release(&mut self, mut link: Link) {
+    fn release(&mut self, link: Link) {
+        self.release_after(link, "client disconnect while server was not ready");
+    }
+
+    /// A server that nobody is waiting for an answer of goes back to its pool, after a reset if it needs one; any other
+    /// is closed for this reason.
+    fn release_after(&mut self, mut link: Link, unready: &str) {
         let is_session = self.session.pool_mode() == PoolMode::Session;
         let mid_frame = self.session.is_mid_frame();
         let conn = link.lease.conn();
@@ -241,7 +243,7 @@ impl Client {
         let prepared = u32::try_from(conn.side.prepared_statements()).unwrap_or(u32::MAX);
         conn.info.prepared.store(prepared, Ordering::Relaxed);
         if !conn.side.is_clean() || mid_frame || !conn.input.is_empty() || !conn.output.is_empty() {
-            return link.lease.discard("client disconnect while server was not ready", false);
+            return link.lease.discard(unready, false);
         }
         let settings = &self.pooler.config.load().settings;
         let reset = (is_session || settings.server_reset_query_always)

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use howdah_admin::ActionError;
-use howdah_config::Severity;
+use howdah_config::{Diagnostic, Severity};
 use howdah_pool::PoolId;
 
 use crate::directory::missing_cluster;
@@ -124,8 +124,9 @@ impl Pooler {
     pub(crate) fn reload_file(self: &Arc<Self>) -> Result<Vec<String>, String> {
         let file = self.config.load().settings.conffile.clone().or_else(|| self.config_file.clone());
         let Some(file) = file else { return Err("there is no configuration file".to_owned()) };
-        let loaded = howdah_config::load(&file)
-            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let loaded = howdah_config::load(&file).map_err(|mistakes| {
+            mistakes.iter().flat_map(Diagnostic::log_lines).collect::<Vec<_>>().join("\n")
+        })?;
         let runs = |name: &str| self.clusters.contains_key(name);
         if let Some((database, cluster)) = missing_cluster(&loaded.config, runs) {
             return Err(format!("database {}: cluster {cluster} is new: it needs a restart", database.name));

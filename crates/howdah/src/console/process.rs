@@ -10,6 +10,7 @@ use super::moments::count;
 use crate::client::info::{ClientInfo, Phase};
 use crate::entry::Entry;
 use crate::pooler::{Pooler, Stage};
+use crate::pools::PoolKey;
 use crate::server::{ServerConn, ServerInfo};
 
 pub(super) fn state(pooler: &Pooler) -> PoolerState {
@@ -73,19 +74,35 @@ pub(super) fn settings(pooler: &Pooler) -> Vec<ConfigRow> {
     rows.into_iter().map(row).collect()
 }
 
-/// What there is of each kind, and what one takes without what it points to.
+/// What there is of each kind, by PgBouncer 1.25's names and in its order, and what one takes without what it points
+/// to (bytes). Howdah keeps nothing for reuse, and shares buffers among the clients of a thread.
 pub(super) fn memory(pooler: &Arc<Pooler>) -> Vec<MemRow> {
     let lists = lists(pooler);
-    let row = |name: &str, size: usize, used: u32| MemRow {
+    let row = |name: &str, size: usize, used: usize| MemRow {
         name: name.to_owned(),
         size: count(size),
-        used,
+        used: count(used),
         free: 0,
     };
+    let (clients, servers) = (lists.used_clients as usize, lists.used_servers as usize);
+    // Of a client that waits for an answer at least one request is not answered.
+    let asking = pooler.clients.all().iter().filter(|client| client.phase().0 == Phase::Query).count();
+    let prepared: usize =
+        super::connections::servers(pooler).iter().map(|row| row.prepared_statements as usize).sum();
+    let threads = tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
+    let pool = size_of::<PoolKey>() + size_of::<howdah_pool::PoolSettings>();
     vec![
-        row("db_cache", size_of::<Entry>(), lists.databases),
-        row("client_cache", size_of::<crate::client::Client>() + size_of::<ClientInfo>(), lists.used_clients),
-        row("server_cache", size_of::<ServerConn>() + size_of::<ServerInfo>(), lists.used_servers),
+        row("user_cache", size_of::<howdah_config::User>(), lists.users as usize),
+        row("db_cache", size_of::<Entry>(), lists.databases as usize),
+        row("peer_cache", size_of::<howdah_config::Peer>(), lists.peers as usize),
+        row("peer_pool_cache", size_of::<howdah_config::Peer>(), lists.peer_pools as usize),
+        row("pool_cache", pool, lists.pools as usize),
+        row("outstanding_request_cache", howdah_session::REQUEST_SIZE, asking),
+        row("server_cache", size_of::<ServerConn>() + size_of::<ServerInfo>(), servers),
+        row("client_cache", size_of::<crate::client::Client>() + size_of::<ClientInfo>(), clients),
+        row("iobuf_cache", crate::client::BUFFER_SIZE, threads),
+        row("var_list_cache", size_of::<howdah_session::Vars>(), clients + servers),
+        row("server_prepared_statement_cache", size_of::<howdah_session::Statement>(), prepared),
     ]
 }
 

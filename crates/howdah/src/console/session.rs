@@ -120,8 +120,13 @@ async fn rounds(
         let counters = &client.pooler.console_counters;
         counters.queries.add(1);
         counters.transactions.add(1);
+        if let ConsoleOutcome::Refused(text) | ConsoleOutcome::Close { refused: Some(text), .. } = &outcome
+            && client.pooler.config.load().settings.log_pooler_errors
+        {
+            tracing::warn!("{} pooler error: {text}", client.info.log_name());
+        }
         client.send(&out).await?;
-        if let ConsoleOutcome::Close(reason) = outcome {
+        if let ConsoleOutcome::Close { reason, .. } = outcome {
             return Err(End::refused(reason));
         }
     }

@@ -1,7 +1,7 @@
 //! What time does: idle timeout, lifetime, the limit of waiting, unused pools.
 
 use crate::world::{World, secs, size};
-use howdah_pool::{CloseReason, Failure, PoolSettings, Time};
+use howdah_pool::{CloseReason, Failure, PoolSettings, Return, Time};
 use std::time::Duration;
 
 fn idle_servers(settings: PoolSettings, n: usize) -> (World, howdah_pool::PoolId) {
@@ -79,6 +79,20 @@ fn servers_that_come_back_too_old_take_turns_as_well() {
     assert_eq!(world.total(pool), 1);
     world.pass(secs(50));
     assert_eq!(world.total(pool), 0);
+}
+
+#[test]
+fn lifetime_zero_leaves_the_one_use_to_come() {
+    let (mut world, pool) = World::single(PoolSettings { server_lifetime: Duration::ZERO, ..size(2) });
+    let (token, _) = world.checkout(pool);
+    world.all_logins_ok();
+    // A client was only greeted with its parameters.
+    world.give_back(token, Return::Unused);
+    world.pass(secs(5));
+    assert_eq!((world.closed.len(), world.total(pool)), (0, 1));
+    let (token, _) = world.checkout(pool);
+    world.reuse(token);
+    assert_eq!((world.closed.len(), world.total(pool)), (1, 0));
 }
 
 #[test]

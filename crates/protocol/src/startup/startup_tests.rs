@@ -148,3 +148,17 @@ fn a_cancel_key_does_not_show() {
     let cancel = StartupPacket::Cancel { pid: 7, key: vec![1, 2, 3, 4] };
     assert_eq!(format!("{cancel:?}"), "Cancel { pid: 7, .. }");
 }
+
+#[test]
+fn a_header_that_makes_no_sense_is_shown() {
+    for (bytes, hex) in [
+        (&b"\0\0\0\x08\0\x04\0\0rest"[..], "0000000800040000"),
+        (b"\0\0\0\x04", "00000004"),
+        (b"\0\0\0\x09\x04\xd2\x16\x2fx", "0000000904d2162f"),
+    ] {
+        let error = super::read(bytes, super::DEFAULT_MAX).unwrap_err();
+        assert_eq!(error.sentence(bytes), format!("bad packet header: '{hex}'"));
+    }
+    let old = super::StartupError::OldProtocol;
+    assert_eq!(old.sentence(b""), "old V2 protocol not supported");
+}

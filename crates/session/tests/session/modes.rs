@@ -32,6 +32,7 @@ fn statement_pooling_ends_a_client_that_begins_a_transaction() {
         two(PoolMode::Statement).each(|world| {
             world.ask(begin.clone());
             assert_eq!(world.clients[0].end, Some(End::TransactionRefused));
+            assert!(!world.heard(0).contains('Z'), "it does not hear that it is in a transaction");
             // The server went with it.
             assert_eq!(world.ask_as(1, say().query("select 1")), "T D(select 1|0) C(SELECT 1) Z(I)");
         });
