@@ -156,9 +156,9 @@ fn a_header_that_makes_no_sense_is_shown() {
         (b"\0\0\0\x04", "00000004"),
         (b"\0\0\0\x09\x04\xd2\x16\x2fx", "0000000904d2162f"),
     ] {
-        let error = super::read(bytes, super::DEFAULT_MAX).unwrap_err();
+        let error = read(bytes, DEFAULT_MAX).unwrap_err();
         assert_eq!(error.sentence(bytes), format!("bad packet header: '{hex}'"));
     }
-    let old = super::StartupError::OldProtocol;
+    let old = StartupError::OldProtocol;
     assert_eq!(old.sentence(b""), "old V2 protocol not supported");
 }
