@@ -117,7 +117,13 @@ impl Control {
             VOTE_LEASE.as_millis()
         );
         line.ask(&lease, deadline).await?;
-        line.prepare(deadline).await?;
+        match line.prepare(deadline).await {
+            // It is asked in full then, and what is wrong with it is said by the answer.
+            Err(AskError::Refused(why)) => {
+                tracing::warn!(node = %self.link.config.name, why, "the questions cannot be prepared");
+            }
+            prepared => prepared?,
+        }
         self.line = Some(line);
         let link = Arc::clone(&self.link);
         tokio::spawn(async move { link.warm().await });

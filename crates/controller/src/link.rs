@@ -93,18 +93,22 @@ impl NodeLink {
     }
 
     /// Never behind another: whoever finds no session asks again.
-    async fn lend(&self) -> Result<Object, PoolError> {
-        let limit = Some(self.target.limit());
-        self.pool.timeout_get(&Timeouts { wait: Some(Duration::ZERO), create: limit, recycle: limit }).await
+    async fn lend(&self) -> Result<Object, ActionError> {
+        let limit = self.target.limit();
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(limit), recycle: Some(limit) };
+        // The pool's own limits do not hold for the hook that prepares the questions.
+        match tokio::time::timeout(limit, self.pool.timeout_get(&timeouts)).await {
+            Ok(Ok(lent)) => Ok(lent),
+            Ok(Err(PoolError::Backend(e) | PoolError::PostCreateHook(HookError::Backend(e)))) => {
+                Err(ActionError::Refused(e.to_string()))
+            }
+            Ok(Err(_)) | Err(_) => Err(ActionError::Unanswered),
+        }
     }
 
     /// A session beside the control session.
     pub(crate) async fn second(&self) -> Result<Second, ActionError> {
-        match self.lend().await {
-            Ok(lent) => Ok(Second::new(lent)),
-            Err(PoolError::Backend(e)) => Err(ActionError::Refused(e.to_string())),
-            Err(_) => Err(ActionError::Unanswered),
-        }
+        self.lend().await.map(Second::new)
     }
 
     /// Opens the pool's first session before it is needed, so that no action waits for a login.

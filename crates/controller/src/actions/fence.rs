@@ -31,13 +31,11 @@ pub(crate) async fn write<A: Ask>(
     record: &FenceRecord,
     deadline: Instant,
 ) -> Result<(), ActionError> {
-    let record = settings::literal(&record.to_string())?;
-    // The record first: it is in the file before the other line is sent. One reload brings both.
-    settings::write_custom(on, FENCE, &record, deadline).await?;
-    let seen = format!(
-        "SELECT coalesce(current_setting('{FENCE}', true), '') = {record} AND current_setting('primary_conninfo') = ''"
-    );
-    Ok(settings::alter_and_see(on, "ALTER SYSTEM SET primary_conninfo = ''", &seen, deadline).await?)
+    // In force and read back before the line is emptied: a node without a visible record is one that nothing was
+    // done to, which is what an undo goes by.
+    settings::alter_custom(on, FENCE, &record.to_string(), deadline).await?;
+    settings::alter(on, "primary_conninfo", "", deadline).await?;
+    Ok(())
 }
 
 /// Waits until the receiver is gone, or until it is seen why it does not go.

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::ask::{Ask, AskError, pause, poll_true};
 
 /// Lets the server read its files anew.
-pub(crate) const RELOAD: &str = "SELECT pg_reload_conf()";
+const RELOAD: &str = "SELECT pg_reload_conf()";
 
 /// Writes `name = value` and waits until this session sees it.
 pub(crate) async fn alter<A: Ask>(
@@ -16,18 +16,18 @@ pub(crate) async fn alter<A: Ask>(
 ) -> Result<(), AskError> {
     let value = literal(value)?;
     let seen = format!("SELECT current_setting('{name}') = {value}");
-    alter_and_see(on, &format!("ALTER SYSTEM SET {name} = {value}"), &seen, deadline).await
+    change_and_see(on, &[&format!("ALTER SYSTEM SET {name} = {value}")], &seen, deadline).await
 }
 
 /// Changes the file, has it read, and looks until this session sees the change: all in one flight, since the server
-/// is often done by the time of the look. A reload behind a change that is refused changes nothing.
-pub(crate) async fn alter_and_see<A: Ask>(
+/// is often done by the time of the look. When a change is refused the server reads its files all the same.
+async fn change_and_see<A: Ask>(
     on: &mut A,
-    change: &str,
+    changes: &[&str],
     seen: &str,
     deadline: Instant,
 ) -> Result<(), AskError> {
-    let answers = on.flight(&[change, RELOAD, seen], deadline).await?;
+    let answers = on.flight(&[changes, &[RELOAD, seen]].concat(), deadline).await?;
     let row = answers.last().and_then(|sets| sets.first()).and_then(|rows| rows.first());
     if row.and_then(|row| row.get(0)) == Some("t") {
         return Ok(());
@@ -41,10 +41,12 @@ pub(crate) async fn reset<A: Ask>(on: &mut A, name: &str, deadline: Instant) -> 
     let gone = format!(
         "SELECT NOT EXISTS (SELECT FROM pg_settings WHERE name = '{name}' AND sourcefile LIKE '%postgresql.auto.conf')"
     );
-    alter_and_see(on, &format!("ALTER SYSTEM RESET {name}"), &gone, deadline).await
+    change_and_see(on, &[&format!("ALTER SYSTEM RESET {name}")], &gone, deadline).await
 }
 
-/// Writes one of Howdah's own settings and waits until this session sees it.
+/// Writes one of Howdah's own settings and waits until this session sees it. `ALTER SYSTEM` knows such a name only
+/// after it was `SET` in the session; the `RESET` then lets the session see the file's value, so that reading it back
+/// means something.
 pub(crate) async fn alter_custom<A: Ask>(
     on: &mut A,
     name: &str,
@@ -52,26 +54,13 @@ pub(crate) async fn alter_custom<A: Ask>(
     deadline: Instant,
 ) -> Result<(), AskError> {
     let value = literal(value)?;
-    write_custom(on, name, &value, deadline).await?;
-    on.ask(RELOAD, deadline).await?;
-    poll_true(on, &format!("SELECT coalesce(current_setting('{name}', true), '') = {value}"), deadline).await
-}
-
-/// Writes one of Howdah's own settings into the file, which nobody has read yet. `ALTER SYSTEM` knows such a name only
-/// after it was `SET` in the session; the `RESET` then lets the session see the file's value, so that reading it back
-/// means something. `value` is a [`literal`].
-pub(crate) async fn write_custom<A: Ask>(
-    on: &mut A,
-    name: &str,
-    value: &str,
-    deadline: Instant,
-) -> Result<(), AskError> {
-    let [set, alter, reset] = [
+    let [set, alter, reset, seen] = [
         format!("SET {name} = {value}"),
         format!("ALTER SYSTEM SET {name} = {value}"),
         format!("RESET {name}"),
+        format!("SELECT coalesce(current_setting('{name}', true), '') = {value}"),
     ];
-    on.flight(&[&set, &alter, &reset], deadline).await.map(drop)
+    change_and_see(on, &[&set, &alter, &reset], &seen, deadline).await
 }
 
 /// A quoted literal. A line break cannot be written into `postgresql.auto.conf`.
