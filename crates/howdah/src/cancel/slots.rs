@@ -23,15 +23,23 @@ pub(crate) enum Target {
 #[derive(Debug, Default)]
 struct Line {
     taken: u32,
-    /// The numbers of the clients that wait.
-    waiting: VecDeque<u64>,
+    /// The clients that wait, by number, and how the first of them is told to look.
+    waiting: VecDeque<(u64, Arc<Notify>)>,
+}
+
+impl Line {
+    /// Lets the first look: it alone can be served.
+    fn wake(&self) {
+        if let Some((_, wake)) = self.waiting.front() {
+            wake.notify_one();
+        }
+    }
 }
 
 /// All slots.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     lines: Mutex<HashMap<Target, Line>>,
-    moved: Notify,
 }
 
 /// A slot that is taken; free again when dropped.
@@ -51,44 +59,42 @@ struct Place<'a> {
 impl Slots {
     /// A slot, after the wait that it takes, for the client of this number.
     pub(super) async fn enter<'a>(&'a self, pooler: &Arc<Pooler>, target: &'a Target, id: u64) -> Slot<'a> {
-        self.lines.lock().entry(target.clone()).or_default().waiting.push_back(id);
+        let wake = Arc::new(Notify::new());
+        self.lines.lock().entry(target.clone()).or_default().waiting.push_back((id, Arc::clone(&wake)));
         let place = Place { slots: self, target, id };
-        loop {
-            let moved = self.moved.notified();
-            tokio::pin!(moved);
-            moved.as_mut().enable();
-            if place.is_served(pooler) {
-                return Slot { slots: self, target };
-            }
-            moved.await;
+        while !place.is_served(pooler) {
+            wake.notified().await;
         }
+        Slot { slots: self, target }
     }
 
     /// Lets those who wait look again: servers have gone, or the settings are others.
     pub(crate) fn look_again(&self) {
-        self.moved.notify_waiters();
+        self.lines.lock().values().for_each(Line::wake);
     }
 
     fn change(&self, target: &Target, change: impl FnOnce(&mut Line)) {
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(target) else { return };
         change(line);
+        line.wake();
         if line.taken == 0 && line.waiting.is_empty() {
             lines.remove(target);
         }
-        drop(lines);
-        self.moved.notify_waiters();
     }
 }
 
 impl Place<'_> {
     /// Takes a slot, if one is free for the first in the line and this is the first.
     fn is_served(&self, pooler: &Arc<Pooler>) -> bool {
+        let is_next = |line: &Line| line.waiting.front().is_some_and(|(id, _)| *id == self.id);
+        if !self.slots.lines.lock().get(self.target).is_some_and(is_next) {
+            return false;
+        }
         let most = pooler.cancel_room(self.target);
         let mut lines = self.slots.lines.lock();
         let Some(line) = lines.get_mut(self.target) else { return false };
-        let is_next = line.waiting.front() == Some(&self.id);
-        let served = is_next && most.is_none_or(|most| line.taken < most);
+        let served = is_next(line) && most.is_none_or(|most| line.taken < most);
         line.taken += u32::from(served);
         served
     }
@@ -96,7 +102,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.slots.change(self.target, |line| line.waiting.retain(|id| *id != self.id));
+        self.slots.change(self.target, |line| line.waiting.retain(|(id, _)| *id != self.id));
     }
 }
 
