@@ -146,12 +146,6 @@ impl Config {
         own.or(database.query_wait_timeout).unwrap_or(self.settings.query_wait_timeout)
     }
 
-    /// Whether users have a `query_wait_timeout` of their own.
-    #[must_use]
-    pub fn has_own_waits(&self) -> bool {
-        self.users.values().any(|user| user.query_wait_timeout.is_some())
-    }
-
     /// Longest wait for a server of the entry that any of its clients may have; zero: for ever.
     #[must_use]
     pub fn longest_wait(&self, database: &Database) -> Duration {
@@ -177,7 +171,7 @@ impl Config {
     /// Longest idle time of the user outside a transaction; zero: no limit.
     #[must_use]
     pub fn client_idle_timeout(&self, user: &str) -> Duration {
-        self.user(user).and_then(|u| u.client_idle_timeout).unwrap_or(self.settings.client_idle_timeout)
+        said(self.user(user).and_then(|u| u.client_idle_timeout)).unwrap_or(self.settings.client_idle_timeout)
     }
 
     /// Whether session state is tracked and replayed for the entry: its own word, its cluster's, the global one.

@@ -127,7 +127,7 @@ fn overdue(config: &Config, client: &ClientInfo, now: Time) -> Option<&'static s
     if over(by_phase.0, since) {
         return Some(by_phase.1);
     }
-    if phase == Phase::Waiting && config.has_own_waits() {
+    if phase == Phase::Waiting {
         let limit = config.database(&entry).map(|entry| config.query_wait_timeout(entry, &user));
         return over(limit.unwrap_or_default(), since).then_some("query_wait_timeout");
     }

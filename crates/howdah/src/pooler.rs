@@ -112,6 +112,8 @@ pub(crate) struct Pooler {
     pub(crate) console_counters: crate::stats::Counters,
     /// Sessions of the console that are logged in.
     pub(crate) console_clients: AtomicU32,
+    /// Clients that found no place under `max_client_conn` and are asked once more.
+    pub(crate) second_words: Mutex<u32>,
     pub(crate) averages: Mutex<crate::console::Averages>,
     /// PAUSE of everything is in force.
     pub(crate) paused: std::sync::atomic::AtomicBool,
@@ -173,6 +175,7 @@ impl Pooler {
             tickets: AtomicU64::new(0),
             console_counters: crate::stats::Counters::default(),
             console_clients: AtomicU32::new(0),
+            second_words: Mutex::new(0),
             averages: Mutex::new(crate::console::Averages::new(stats_period)),
             paused: std::sync::atomic::AtomicBool::new(false),
             hold: watch::Sender::new(Hold::None),

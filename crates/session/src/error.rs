@@ -7,6 +7,9 @@ use howdah_protocol::frame::{FrameError, FrameFault};
 use howdah_protocol::read::ReadError;
 use howdah_protocol::write::WriteError;
 
+/// So much of a statement's name is shown in the log (characters).
+const NAME_SHOWN: usize = 128;
+
 /// The client's own doing: it gets the sentence as a FATAL error and is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
@@ -49,7 +52,10 @@ impl Fatal {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::StatementInUse { name } => {
-                Some(format!("prepared statement '{}' was already prepared", String::from_utf8_lossy(name)))
+                let name = String::from_utf8_lossy(name);
+                // The client's own word, on its way into a log of lines.
+                let shown = name.chars().take(NAME_SHOWN).map(|c| if c.is_control() { '?' } else { c });
+                Some(format!("prepared statement '{}' was already prepared", shown.collect::<String>()))
             }
             _ => None,
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use howdah_config::CONSOLE_DATABASE;
 use howdah_protocol::startup::{self, Startup, StartupPacket};
 use howdah_protocol::write;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::authenticate::Identity;
 use super::end::End;
@@ -50,6 +51,30 @@ impl Drop for ConsolePlace {
     fn drop(&mut self) {
         self.pooler.console_clients.fetch_sub(1, Ordering::Relaxed);
         self.pooler.user_left(&self.user);
+    }
+}
+
+/// A client that found no place under `max_client_conn` and is asked once more; out of the count when dropped.
+struct SecondWord<'a> {
+    waiting: &'a Mutex<u32>,
+    is_over: bool,
+}
+
+impl<'a> SecondWord<'a> {
+    /// It is its turn: it counts like anybody else from here on. While the books are open nobody else decides.
+    fn say(mut self) -> MutexGuard<'a, u32> {
+        let mut waiting = self.waiting.lock();
+        *waiting -= 1;
+        self.is_over = true;
+        waiting
+    }
+}
+
+impl Drop for SecondWord<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            *self.waiting.lock() -= 1;
+        }
     }
 }
 
@@ -188,7 +213,7 @@ impl Newcomer {
         }
         let replication = replication.map_err(|error| End::refused(error.to_string()))?;
         self.info.replication.get_or_init(|| replication);
-        self.pooler.entered(|| self.admit(&database)).await?;
+        self.admit(&database).await?;
         if let Some(negotiation) = startup::negotiation(&startup) {
             let mut out = Vec::new();
             write::negotiate_protocol_version(
@@ -204,16 +229,29 @@ impl Newcomer {
         Ok(Entered::Session(asked, identity))
     }
 
-    /// Whether there is room for one more, and the house is open.
-    fn admit(&self, database: &str) -> Result<(), End> {
+    /// Whether there is room for one more, and the house is open. Those who wait for a second word take no place.
+    async fn admit(&self, database: &str) -> Result<(), End> {
         if database == CONSOLE_DATABASE {
             return Ok(());
         }
         if self.pooler.stage() > Stage::Running {
             return Err(End::refused("pooler is shutting down"));
         }
-        let most = self.pooler.config.load().settings.max_client_conn as usize;
-        if self.pooler.clients.len() > most {
+        let is_full = |waiting: u32| {
+            let most = u64::from(self.pooler.config.load().settings.max_client_conn);
+            self.pooler.clients.len() as u64 > most + u64::from(waiting)
+        };
+        let second = {
+            let mut waiting = self.pooler.second_words.lock();
+            if !is_full(*waiting) {
+                return Ok(());
+            }
+            *waiting += 1;
+            SecondWord { waiting: &self.pooler.second_words, is_over: false }
+        };
+        tokio::time::sleep(GRACE).await;
+        tokio::task::yield_now().await;
+        if is_full(*second.say()) {
             return Err(End::refused("no more connections allowed (max_client_conn)"));
         }
         Ok(())

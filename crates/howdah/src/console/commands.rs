@@ -102,7 +102,12 @@ pub(super) async fn shutdown(pooler: &Arc<Pooler>, how: Shutdown) -> Result<(), 
             return Ok(());
         }
     }
-    wait_until(pooler, |pooler| !pooler.listens_on_tcp()).await;
+    // With nothing to wait for it may stop before that is seen, and then it answers all the same.
+    let mut stage = pooler.stage.subscribe();
+    tokio::select! {
+        () = wait_until(pooler, |pooler| !pooler.listens_on_tcp()) => {}
+        _ = stage.wait_for(|stage| *stage == Stage::Stopping) => {}
+    }
     Ok(())
 }
 
