@@ -42,9 +42,11 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// What the log says of it: PgBouncer's line, which scripts look for, where there is one, and ours with the place.
+    /// What the log says of it: PgBouncer's line, which scripts look for and count, where there is one that ours does
+    /// not have in it, and ours with the place.
     pub fn log_lines(&self) -> impl Iterator<Item = String> {
-        self.pgbouncer.clone().into_iter().chain(std::iter::once(self.to_string()))
+        let theirs = self.pgbouncer.clone().filter(|line| !self.message.contains(line.as_str()));
+        theirs.into_iter().chain(std::iter::once(self.to_string()))
     }
 }
 

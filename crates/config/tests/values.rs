@@ -119,9 +119,9 @@ fn a_star_is_every_other_name() {
 #[test]
 fn the_user_wins_then_the_database_then_the_process() {
     let config = ini(
-        "[pgbouncer]\npool_mode=statement\ndefault_pool_size=1\nquery_wait_timeout=1\nquery_timeout=4\nreserve_pool_size=6\nmax_user_connections=7\n\
+        "[pgbouncer]\npool_mode=statement\ndefault_pool_size=1\nquery_wait_timeout=1\nquery_timeout=4\nclient_idle_timeout=5\nreserve_pool_size=6\nmax_user_connections=7\n\
          [databases]\nplain =\nown = pool_mode=transaction pool_size=2 query_wait_timeout=2 reserve_pool_size=5 max_db_connections=8\n\
-         [users]\nu = pool_mode=session pool_size=3 query_wait_timeout=3 query_timeout=0 max_user_connections=0",
+         [users]\nu = pool_mode=session pool_size=3 query_wait_timeout=3 query_timeout=0 client_idle_timeout=0 max_user_connections=0",
     );
     let (plain, own) = (&config.databases["plain"], &config.databases["own"]);
     let of = |database, user| {
@@ -134,6 +134,10 @@ fn the_user_wins_then_the_database_then_the_process() {
     assert_eq!(of(plain, "u"), (PoolMode::Session, 3, 3));
     // A limit of 0 is none of its own.
     assert_eq!((config.query_timeout("x").as_secs(), config.query_timeout("u").as_secs()), (4, 4));
+    assert_eq!(
+        (config.client_idle_timeout("x").as_secs(), config.client_idle_timeout("u").as_secs()),
+        (5, 5)
+    );
     assert_eq!((config.max_user_connections("x"), config.max_user_connections("u")), (7, 7));
     assert_eq!((config.reserve_pool_size(plain, "u"), config.reserve_pool_size(own, "u")), (6, 5));
     assert_eq!((config.max_db_connections(plain), config.max_db_connections(own)), (0, 8));
