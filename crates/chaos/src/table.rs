@@ -48,7 +48,7 @@ pub(crate) fn document(verdicts: &[Verdict], took: Duration) -> String {
     format!(
         "# Evidence of failover
 
-Written by `TMPDIR={} cargo xtask chaos --release --write docs/failover-evidence.md`, in {} s. Clients are sessions through Howdah
+Written by `TMPDIR={} cargo xtask chaos {}--write docs/failover-evidence.md`, in {} s. Clients are sessions through Howdah
 in transaction pooling, in both protocols: appends, bank transfers, counters that are read back after each write, and
 sums of all accounts by sessions that only read. `lost` is acknowledged and not on the primary in the end; `duplicated`
 is there twice though sent again only after 40001; `stale` is a read that lacks what its session was told before, or a
@@ -63,6 +63,7 @@ is not known, 40001 a transaction that certainly did not happen.
 | --- | --- | --- |
 {rows}",
         std::env::temp_dir().display(),
+        if cfg!(debug_assertions) { "" } else { "--release " },
         took.as_secs(),
         text(verdicts),
     )

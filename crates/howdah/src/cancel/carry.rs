@@ -105,6 +105,8 @@ async fn cancel(
     request: &Request,
     (query, connection): (&Query, CancelConnection),
 ) -> (End, &'static str) {
+    let Some(_held) = query.hold() else { return (NOW_IDLE, FAILED) };
+    request.info.enter(Phase::ActiveCancel, pooler.clock.now());
     let server = &query.server;
     let tls = pooler.tls.load_full();
     let secured = match &tls.server {
@@ -116,9 +118,6 @@ async fn cancel(
         Ok(connection) => connection,
         Err(error) => return failed(&server.log_name(), &error),
     };
-    // Not before the connection is ready: a server that is held back serves nobody.
-    let Some(_held) = query.hold() else { return (NOW_IDLE, FAILED) };
-    request.info.enter(Phase::ActiveCancel, pooler.clock.now());
     if let Err(why) = may_be_canceled(pooler, server).await {
         let client = query.client.log_name();
         tracing::warn!("{} cancel request of {client} dropped: {why}", server.log_name());
