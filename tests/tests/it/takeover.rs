@@ -8,30 +8,19 @@ use std::time::Duration;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::support::{
-    Bench, Binary, Bouncer, Raw, connect, entry, load_time, postgres, sentence, until, within,
+    self, Bench, Binary, Bouncer, Raw, Row, connect, entry, load_time, postgres, sentence, until, within,
 };
 
 /// Both ways of serving sockets.
 const WAYS: [&str; 3] = ["worker_threads = 1", "worker_threads = 1\nio_uring = off", "worker_threads = 2"];
 
-/// The rows of a console command, a map each.
-async fn rows(binary: &Binary, command: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+/// The rows of a console command, in a session of its own.
+async fn rows(binary: &Binary, command: &str) -> Vec<Row> {
     let host = binary.dir().display();
     let conninfo = format!("host={host} port={} user=pgbouncer dbname=pgbouncer", binary.port());
     // TCP is listened on first, and that is what the start waits for.
     until("the Unix socket", || async { connect(&conninfo).await.is_ok() }).await;
-    let console = connect(&conninfo).await.unwrap();
-    let answer = within(command, console.simple_query(command)).await.unwrap();
-    let mut rows = Vec::new();
-    for message in answer {
-        if let SimpleQueryMessage::Row(row) = message {
-            let cell = |(i, column): (usize, &tokio_postgres::SimpleColumn)| {
-                (column.name().to_owned(), row.get(i).unwrap_or_default().to_owned())
-            };
-            rows.push(row.columns().iter().enumerate().map(cell).collect());
-        }
-    }
-    rows
+    support::rows(&connect(&conninfo).await.unwrap(), command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ pub(crate) const QUERY_TIMEOUT: &str = "query timeout";
 pub(crate) const IDLE_TRANSACTION_TIMEOUT: &str = "idle transaction timeout";
 /// A transaction has lasted for longer than `transaction_timeout`.
 pub(crate) const TRANSACTION_TIMEOUT: &str = "transaction timeout";
+/// Its client is gone while a server was in the middle of something.
+pub(crate) const SERVER_NOT_READY: &str = "client disconnect while server was not ready";
 
 /// Why a client is gone or has to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl End {
             {
                 reason
             }
-            _ => "client disconnect while server was not ready",
+            _ => SERVER_NOT_READY,
         }
     }
 

@@ -225,7 +225,7 @@ impl Client {
     }
 
     fn release(&mut self, link: Link) {
-        self.release_after(link, "client disconnect while server was not ready");
+        self.release_after(link, super::end::SERVER_NOT_READY);
     }
 
     /// A server that nobody is waiting for an answer of goes back to its pool, after a reset if it needs one; any other

@@ -134,19 +134,25 @@ async fn direct(
     within("the handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
+/// The same with its ALPN, which has sent its startup packet; and the first message that it was answered.
+async fn welcomed(binary: &Binary, site: &Site) -> (tokio_rustls::client::TlsStream<TcpStream>, [u8; 9]) {
+    let mut startup = Vec::new();
+    howdah_protocol::write::startup_message(&mut startup, (3, 0), [(&b"user"[..], &b"postgres"[..])])
+        .unwrap();
+    let mut stream = direct(binary, site, &[b"postgresql"]).await.unwrap();
+    stream.write_all(&startup).await.unwrap();
+    let mut answer = [0_u8; 9];
+    within("the welcome", stream.read_exact(&mut answer)).await.unwrap();
+    (stream, answer)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_drops_its_connection_without_a_word_is_a_plain_end() {
     let pg = postgres().await;
     let site = Site::new();
     let settings = site.settings("require", "");
     let binary = Binary::start(&format!("postgres = {}", entry(&pg, "")), &settings).await;
-    let mut startup = Vec::new();
-    howdah_protocol::write::startup_message(&mut startup, (3, 0), [(&b"user"[..], &b"postgres"[..])])
-        .unwrap();
-    let mut stream = direct(&binary, &site, &[b"postgresql"]).await.unwrap();
-    stream.write_all(&startup).await.unwrap();
-    let mut answer = [0_u8; 9];
-    within("the welcome", stream.read_exact(&mut answer)).await.unwrap();
+    let (stream, _) = welcomed(&binary, &site).await;
     // rustls says close_notify only when it is shut down.
     drop(stream);
     until("its end", || async { log(binary.dir()).contains("client unexpected eof (age=") }).await;
@@ -160,13 +166,7 @@ async fn direct_tls_needs_its_alpn() {
     let site = Site::new();
     let settings = site.settings("require", "");
     let binary = Binary::start(&format!("postgres = {}", entry(&pg, "")), &settings).await;
-    let mut startup = Vec::new();
-    howdah_protocol::write::startup_message(&mut startup, (3, 0), [(&b"user"[..], &b"postgres"[..])])
-        .unwrap();
-    let mut stream = direct(&binary, &site, &[b"postgresql"]).await.unwrap();
-    stream.write_all(&startup).await.unwrap();
-    let mut answer = [0_u8; 9];
-    within("the welcome", stream.read_exact(&mut answer)).await.unwrap();
+    let (_stream, answer) = welcomed(&binary, &site).await;
     assert_eq!(answer, *b"R\0\0\0\x08\0\0\0\0");
     // Without it the client hears an error, within TLS.
     let mut stream = direct(&binary, &site, &[]).await.unwrap();
